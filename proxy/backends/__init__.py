@@ -1,0 +1,1 @@
+"""Dialects: what each kind of backend speaks, as pure translation."""

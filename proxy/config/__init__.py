@@ -1,0 +1,1 @@
+"""(YAML text, environment) -> Config, or every problem at once with its line."""

@@ -1,0 +1,125 @@
+"""A loaded configuration: frozen, complete, every reference resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from proxy.core.route import Route, Target
+from proxy.core.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the front door is, and its bounds (seconds, bytes)."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    header_timeout: float = 10.0
+    """For the whole head of a request, from its first byte (on a new connection: from its opening)."""
+    body_timeout: float = 60.0
+    """For the whole body."""
+    write_timeout: float = 60.0
+    """A client that takes nothing for this long while we have something for it is gone."""
+    keep_alive: float = 75.0
+    """An idle connection is closed after this."""
+    drain: float = 30.0
+    """After SIGTERM, open streams may go on for this long."""
+    max_header: int = 32 * 1024
+    max_body: int = 20 * 1024 * 1024
+    max_depth: int = 64
+    """Nesting of a JSON body."""
+    max_connections: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class CallerKey:
+    """A caller's key: only its SHA-256 is kept."""
+
+    name: str
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """Origins that a browser may call from. Off (no `Cors` at all) by default."""
+
+    origins: tuple[str, ...]
+    """`*` alone stands for any."""
+    max_age: int = 600
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model that Wayline runs itself. Exactly one of `path` and `package` is set."""
+
+    name: str
+    path: str = ""
+    package: str = ""
+    """A Python distribution that carries one `.gguf` file."""
+    n_ctx: int = 4096
+    """Context of each slot, in tokens."""
+    parallel: int = 1
+    """Requests that are worked on at once (xllamacpp; llama-cpp-python always does one)."""
+    queue: int = 16
+    """Requests that may wait beyond those."""
+    threads: int | None = None
+    gpu_layers: int = 0
+    embedding: bool = False
+    """Serve `/v1/embeddings` from this model (mean pooling) instead of chat."""
+    preload: bool = False
+    chat_template: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Somewhere that serves models."""
+
+    name: str
+    type: str
+    base_url: str = ""
+    """Without a slash at the end. Empty for backends that Wayline runs."""
+    api_key: Secret | None = None
+    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    concurrency: int | None = None
+    """Requests in flight at all its targets together."""
+    missing: tuple[str, ...] = ()
+    """Names of the unset variables because of which it is not configured and left out; empty: it is in use."""
+    # llamacpp only
+    engine: str = "auto"
+    """`auto`, `xllamacpp` or `llama-cpp-python`."""
+    isolation: str = "process"
+    """`process` or `none`."""
+    models: Mapping[str, LocalModel] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A target that a route names and that is not tried, with the reason in words."""
+
+    route: str
+    target: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything `routes.yaml` says."""
+
+    listen: Listen
+    ledger: str | None
+    """Path of the ledger's database; `None`: no ledger."""
+    backends: Mapping[str, Backend]
+    routes: Mapping[str, Route]
+    """Only targets of backends that are in use. A route may have none left; then it answers 503."""
+    left_out: tuple[LeftOut, ...] = ()
+    keys: tuple[CallerKey, ...] = ()
+    cors: Cors | None = None
+    direct: bool = False
+    """A request may name `backend/model` instead of a route."""
+    direct_targets: Mapping[str, Target] = field(default_factory=dict)
+    """Per backend in use, a target with an empty model that carries the backend's settings (timeouts, price…)."""
+    log: str = "auto"
+    """`auto` (pretty on a terminal, else JSON), `json` or `pretty`."""
+    source: str = ""
+    """The file it came from."""

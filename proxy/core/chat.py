@@ -1,0 +1,88 @@
+"""A request as Wayline sees it, and what comes back: whole, or as events. Raw bytes travel along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from proxy.core.failure import Failure
+from proxy.core.usage import Usage
+
+
+class ChatRequest(NamedTuple):
+    """One chat request. `body` is the parsed form of `raw` and is never changed."""
+
+    raw: bytes
+    body: Mapping[str, Any]
+    model: str
+    stream: bool
+    wants_usage: bool
+    """The client itself asked for a usage chunk (`stream_options.include_usage`)."""
+
+
+class EmbedRequest(NamedTuple):
+    """One embeddings request. `body` is the parsed form of `raw` and is never changed."""
+
+    raw: bytes
+    body: Mapping[str, Any]
+    model: str
+    base64: bool
+    """The client asked for `encoding_format: base64`."""
+
+
+class Kind(IntEnum):
+    """What an event of a stream is. Kinds from CONTENT on commit the answer: a failure after them is told or mended."""
+
+    EMPTY = 0
+    """Nothing that a client would miss: role only, an empty delta. Held back until something commits."""
+    USAGE = 1
+    """A usage chunk without choices."""
+    DONE = 2
+    """The dialect's own end marker (`[DONE]`). `raw` is empty: the wire writes its own."""
+    ERROR = 3
+    """The upstream says it failed; `failure` says how."""
+    CONTENT = 10
+    REASONING = 11
+    TOOL = 12
+
+
+class Event(NamedTuple):
+    """One event of a stream, with the bytes that the client is to see (`data: …\\n\\n`), or none."""
+
+    kind: Kind
+    raw: bytes
+    text: str = ""
+    """The content text it adds (for counting, and for going on where it broke off)."""
+    usage: Usage | None = None
+    failure: Failure | None = None
+
+
+class End(IntEnum):
+    """How a stream ended, as its decoder sees it."""
+
+    COMPLETE = 0
+    TRUNCATED = 1
+    ERRORED = 2
+
+
+class Completion(NamedTuple):
+    """A whole answer: the bytes for the client, and what Wayline needs to know of them."""
+
+    raw: bytes
+    model: str
+    usage: Usage | None
+    empty: bool
+    """No choice holds content, a refusal, a tool call, audio or reasoning."""
+    filtered: bool
+    """The upstream's content filter left nothing of it."""
+    chars: int
+    """Characters of content, for an estimate where no usage was reported."""
+
+
+class Embedding(NamedTuple):
+    """A whole embeddings answer, in the encoding that the client asked for."""
+
+    raw: bytes
+    model: str
+    usage: Usage | None

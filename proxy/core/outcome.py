@@ -1,0 +1,79 @@
+"""How an attempt ended: the only thing that health, ledger, metrics and the log ever see."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+from typing import NamedTuple
+
+from proxy.core.failure import FailureKind
+from proxy.core.price import Price
+from proxy.core.usage import Usage
+
+
+class Ended(Enum):
+    """Exactly one for each attempt."""
+
+    SERVED = "served"
+    FAILED = "failed"
+    """Before any of its content had gone to the client."""
+    CUT = "cut"
+    """After some of its content had gone to the client."""
+    CANCELLED = "cancelled"
+    """By the client, or by us in favour of another attempt."""
+
+
+class Outcome(NamedTuple):
+    """One attempt's end. Times are seconds since the request came in; `None` where it never got that far."""
+
+    request_id: str
+    attempt: int
+    """1 for the first send of the request."""
+    route: str
+    target: str
+    backend: str
+    ended: Ended
+    failure: FailureKind | None
+    status: int | None
+    """The upstream's HTTP status."""
+    stream: bool
+    started_at: float
+    """Unix time at which the *request* came in, in seconds."""
+    sent: float
+    """When this attempt was sent."""
+    first_byte: float | None
+    first_content: float | None
+    last: float
+    """When it ended."""
+    usage: Usage | None
+    price: Price | None
+    cost: Decimal | None
+    """US dollars; `None` when unknown."""
+    maybe_billed: bool
+    """It failed in a way that leaves open whether the upstream charges for it."""
+    key: str
+    """Name of the caller's key; empty where none is needed."""
+    model: str
+    """The model that served, as the upstream named it; empty when it said none."""
+
+
+class Finish(NamedTuple):
+    """One request's end, for the log and for request-level metrics. It adds nothing that its outcomes do not tell."""
+
+    request_id: str
+    route: str
+    target: str
+    """The target that served, or the last one tried; empty when none was."""
+    attempts: int
+    status: int
+    """What the client got (499: it left before the end)."""
+    stream: bool
+    endpoint: str
+    """`chat` or `embed`."""
+    started_at: float
+    duration: float
+    first_content: float | None
+    ended: Ended
+    failure: FailureKind | None
+    cost: Decimal | None
+    key: str

@@ -1,0 +1,28 @@
+"""How many tokens an attempt used, and who says so."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Source(Enum):
+    """Where a token count comes from. An attempt without any count has no `Usage` at all (absent)."""
+
+    REPORTED = "reported"
+    ESTIMATED = "estimated"
+
+
+class Usage(NamedTuple):
+    """Token counts of one attempt, as OpenAI counts: the parts are contained in the totals.
+
+    `cached_input` and `cache_write` are parts of `input`; `reasoning` is a part of `output`.
+    Zero that the upstream reported is a fact and stays zero.
+    """
+
+    input: int
+    output: int
+    cached_input: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+    source: Source = Source.REPORTED

@@ -1,0 +1,1 @@
+"""Inbound: the guarded server, the OpenAI endpoints, streams and errors. It decides nothing."""
