@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from proxy.core.call import Headers, HttpCall
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest, End, Event
 from proxy.core.failure import Failure
+from proxy.core.usage import Usage
 
 
 class Malformed(ValueError):
@@ -21,7 +22,45 @@ class Prepared(NamedTuple):
 
 
 class Decoder(Protocol):
-    """Turns a stream's bytes into events. The same events come whatever the cuts between the bytes."""
+    """Turns a stream's bytes into events. The same events come whatever the cuts between the bytes.
+
+    What it knows of the stream so far can be read from it at any time, also after `close` or `Malformed`.
+    """
+
+    @property
+    def model(self) -> str:
+        """The model as the upstream names it; empty until it said so."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """The usage reported last (where it is cumulative, the last one counts)."""
+        ...
+
+    @property
+    def chars(self) -> int:
+        """Characters of content, refusal, reasoning and tool arguments so far: what an estimate is made of."""
+        ...
+
+    @property
+    def choices_seen(self) -> int:
+        """How many different choices have shown up."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """At least one choice was seen, and every choice seen has its finish reason."""
+        ...
+
+    @property
+    def filtered(self) -> bool:
+        """The upstream's content filter ended it before anything was said."""
+        ...
+
+    @property
+    def empty(self) -> bool:
+        """Nothing was said. An answer whose whole token budget went into hidden reasoning is not empty."""
+        ...
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that these bytes complete. Raises `Malformed`."""
