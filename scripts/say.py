@@ -47,8 +47,9 @@ def attend(command: Sequence[str], doing: str, log: Path, environment: Mapping[s
         try:
             return process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            last = log.read_text(errors="replace").strip().splitlines()[-1:] or [""]
-            line(f"still {doing} after {time.monotonic() - began:.0f} s: {last[0].strip()[:80]}")
+            seen = log.read_text(errors="replace").count("\nCollecting ")
+            so_far = f"; {seen} packages so far" if seen else ""
+            line(f"still {doing} after {time.monotonic() - began:.0f} s{so_far}")
         except KeyboardInterrupt:
             process.wait()
             raise SystemExit(130) from None
