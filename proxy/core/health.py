@@ -1,0 +1,158 @@
+"""Whether a target may be tried: its circuit and its cooldown, as one frozen value that outcomes move on."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from proxy.core.failure import VERDICTS, FailureKind
+from proxy.core.outcome import Ended
+
+OPEN_AFTER = 5
+"""Failures in a row that open the circuit: a dead target costs at most so many tries."""
+WINDOW = 10.0
+"""Seconds over which the error rate is taken."""
+WINDOW_MIN = 10
+"""Outcomes in the window below which no rate is taken: two failures of three say little."""
+OPEN_FOR = 30.0
+"""Seconds the circuit stays open the first time; the n-th time in a row n times as long."""
+OPEN_FOR_MAX = 300.0
+SPREAD = 0.2
+"""+-20 %, so that fifty replicas do not probe at the same moment."""
+COOLDOWN_MAX = 3600.0
+"""No upstream is believed when it asks for more than an hour."""
+
+
+class Standing(IntEnum):
+    """What a target's health says about trying it now."""
+
+    WELL = 0
+    PROBE = 1
+    """Its circuit has been open long enough: one real request may try it."""
+    PROBING = 2
+    """One request is trying it right now."""
+    OPEN = 3
+    COOLING = 4
+    """The upstream asked for time (or our key or model is wrong there): asking before would be hammering."""
+
+
+class Health(NamedTuple):
+    """Times are seconds on the engine's monotonic clock."""
+
+    in_a_row: int = 0
+    """Failures since the last success."""
+    since: float = 0.0
+    """Start of the current half of the window."""
+    good: int = 0
+    bad: int = 0
+    good_before: int = 0
+    bad_before: int = 0
+    """Counts of this half of the window and of the half before."""
+    opened: int = 0
+    """How often in a row the circuit has opened; 0: it is closed."""
+    opened_at: float = 0.0
+    open_until: float = 0.0
+    probing: bool = False
+    cooled_at: float = 0.0
+    cool_until: float = 0.0
+    cause: FailureKind | None = None
+    """The failure that opened the circuit or began the cooldown."""
+
+
+WELL = Health()
+
+
+def standing(health: Health, now: float) -> Standing:
+    """May it be tried at `now`?"""
+    if health.cool_until > now:
+        return Standing.COOLING
+    if not health.opened:
+        return Standing.WELL
+    if health.open_until > now:
+        return Standing.OPEN
+    return Standing.PROBING if health.probing else Standing.PROBE
+
+
+def on_send(health: Health, now: float) -> Health:
+    """The value after an attempt was sent: a probe takes the one place there is."""
+    if health.opened and not health.probing and health.open_until <= now:
+        return health._replace(probing=True)
+    return health
+
+
+def on_outcome(
+    health: Health,
+    ended: Ended,
+    failure: FailureKind | None,
+    *,
+    sent: float,
+    now: float,
+    retry_after: float | None = None,
+    jitter: float = 0.5,
+) -> Health:
+    """The value after an attempt's end.
+
+    `sent`: when that attempt was sent: what was sent before the circuit opened says nothing about it any more.
+    `retry_after`: seconds the upstream asked for. `jitter`: in [0, 1), spreads the opening.
+    """
+    stale = bool(health.opened) and sent < health.opened_at
+    if ended is Ended.SERVED:
+        return health if stale else _succeeded(health, sent, now)
+    if failure is None or ended is Ended.CANCELLED:
+        return health._replace(probing=False) if health.probing and not stale else health
+    verdict = VERDICTS[failure]
+    wait = verdict.cooldown if retry_after is None else min(retry_after, COOLDOWN_MAX)
+    if wait > 0 and verdict.status != 400:
+        health = health._replace(cooled_at=now, cool_until=max(health.cool_until, now + wait), cause=failure)
+    if stale:
+        return health
+    if not verdict.counts:
+        return health._replace(probing=False) if health.probing else health
+    return _failed(health, failure, now, jitter)
+
+
+def _succeeded(health: Health, sent: float, now: float) -> Health:
+    cools = health.cool_until > now and sent < health.cooled_at  # what was sent earlier does not end a cooldown
+    if cools:
+        return health
+    if health.opened:
+        return Health(since=now, good=1)
+    since, good, bad, good_before, bad_before = _rolled(health, now)
+    return Health(0, since, good + 1, bad, good_before, bad_before)
+
+
+def _failed(health: Health, failure: FailureKind, now: float, jitter: float) -> Health:
+    since, good, bad, good_before, bad_before = _rolled(health, now)
+    bad += 1
+    in_a_row = health.in_a_row + 1
+    total_bad = bad + bad_before
+    total = total_bad + good + good_before
+    trips = in_a_row >= OPEN_AFTER or (total >= WINDOW_MIN and 2 * total_bad >= total)
+    if not (trips or health.opened):
+        return health._replace(
+            in_a_row=in_a_row, since=since, good=good, bad=bad, good_before=good_before, bad_before=bad_before
+        )
+    if health.opened and health.open_until > now:
+        return health._replace(in_a_row=in_a_row)  # tried all the same, since every target was open
+    opened = health.opened + 1
+    length = min(OPEN_FOR * opened, OPEN_FOR_MAX) * (1 - SPREAD + 2 * SPREAD * jitter)
+    return Health(
+        in_a_row=in_a_row,
+        since=now,
+        opened=opened,
+        opened_at=now,
+        open_until=now + length,
+        cooled_at=health.cooled_at,
+        cool_until=health.cool_until,
+        cause=failure,
+    )
+
+
+def _rolled(health: Health, now: float) -> tuple[float, int, int, int, int]:
+    half = WINDOW / 2
+    age = now - health.since
+    if age < half:
+        return health.since, health.good, health.bad, health.good_before, health.bad_before
+    if age < WINDOW:
+        return health.since + half, 0, 0, health.good, health.bad
+    return now, 0, 0, 0, 0

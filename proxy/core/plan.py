@@ -1,0 +1,84 @@
+"""Which targets a request will try, in which order, and why others are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from proxy.core.failure import Failure, FailureKind
+from proxy.core.health import WELL, Health, Standing, standing
+from proxy.core.route import Route, Target
+
+
+class Skipped(NamedTuple):
+    """A target that is not tried. `until`: when it may be again, in seconds on the engine's clock."""
+
+    target: Target
+    standing: Standing
+    cause: FailureKind | None
+    until: float
+
+
+class Plan(NamedTuple):
+    """The targets of one request in the order of trying, and those left out."""
+
+    targets: tuple[Target, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+
+def plan(route: Route, health: Mapping[str, Health], now: float) -> Plan:
+    """`health` holds only targets that have had trouble; one that is not in it is well.
+
+    When nothing is left but open circuits (or wrong keys and models) they are tried in order anyway:
+    a small chance beats none. A target that asked for time is never asked before that.
+    """
+    if not health:
+        return Plan(route.targets)
+    chosen: list[Target] = []
+    skipped: list[Skipped] = []
+    for target in route.targets:
+        state = health.get(target.name, WELL)
+        now_standing = standing(state, now)
+        if now_standing <= Standing.PROBE:
+            chosen.append(target)
+        else:
+            until = state.cool_until if now_standing is Standing.COOLING else state.open_until
+            skipped.append(Skipped(target, now_standing, state.cause, until))
+    if chosen:
+        return Plan(tuple(chosen), tuple(skipped))
+    anyway = [s.target for s in skipped if not _asked_for_time(s)]
+    return Plan(tuple(anyway), tuple(s for s in skipped if s.target not in anyway))
+
+
+ASKED_FOR_TIME = frozenset({FailureKind.RATE_LIMITED, FailureKind.OVERLOADED, FailureKind.QUOTA})
+
+
+def _asked_for_time(skipped: Skipped) -> bool:
+    return skipped.standing is Standing.COOLING and skipped.cause in ASKED_FOR_TIME
+
+
+def nothing_left(route: Route, plan: Plan, now: float) -> Failure:
+    """What a caller is told when the plan is empty: that the route is not configured, or when to come back."""
+    if not plan.skipped:
+        return Failure(FailureKind.NOT_AVAILABLE, f"route '{route.name}' has no target that is configured")
+    soonest = min(plan.skipped, key=lambda s: s.until)
+    wait = max(soonest.until - now, 0.001)
+    kind = soonest.cause or FailureKind.RATE_LIMITED
+    return Failure(kind, f"every target of route '{route.name}' asked for time", retry_after=wait)
+
+
+def vectors_of(route: Route) -> Route:
+    """The route as embeddings may use it: targets of another model are left out, since vectors of two models
+    in one index ruin it silently, unless the operator says that they are the same."""
+    if route.same_vectors or not route.targets:
+        return route
+    model = route.targets[0].model
+    same = tuple(t for t in route.targets if t.model == model)
+    return Route(
+        route.name,
+        same,
+        route.max_attempts,
+        route.reply_model_is_route,
+        route.same_vectors,
+        route.filtered_goes_elsewhere,
+    )

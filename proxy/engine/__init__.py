@@ -1,0 +1,1 @@
+"""The async shell: carries out what the machine decides, and feeds back what happens."""

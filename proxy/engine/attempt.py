@@ -1,0 +1,412 @@
+"""One send to one target: reads what comes back and tells the exchange what it means."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from proxy.core.call import Headers, HttpCall, Origin
+from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest, End, Event, Kind
+from proxy.core.dialect import Decoder, Malformed
+from proxy.core.failure import Failure, FailureKind
+from proxy.core.usage import Usage
+from proxy.engine.lane import Lane
+
+if TYPE_CHECKING:
+    from proxy.engine.exchange import Exchange
+    from proxy.net.flight import Flight
+
+MAX_BODY = 32 * 1024 * 1024
+MAX_ERROR_BODY = 64 * 1024
+MAX_HELD = 256 * 1024
+"""Bytes of contentless events that are held back before the stream is taken for broken."""
+GRACE = 2.0
+"""Seconds that a stream whose choices are all finished may take to send its usage and its end."""
+
+STREAM, WHOLE, ERROR, UNEXPECTED = range(4)
+
+
+class Attempt:
+    """Implements `net.flight.Sink`. All times are on the engine's monotonic clock; `None`: not reached."""
+
+    __slots__ = (
+        "_body",
+        "_call",
+        "_decoder",
+        "_exchange",
+        "_flight",
+        "_headers",
+        "_held",
+        "_mode",
+        "_size",
+        "_waiting",
+        "answer",
+        "began",
+        "done_at",
+        "dropped",
+        "first_byte",
+        "first_content",
+        "lane",
+        "last",
+        "model",
+        "number",
+        "over",
+        "sent_at",
+        "status",
+        "usage",
+    )
+
+    def __init__(self, exchange: Exchange, lane: Lane, number: int, now: float) -> None:
+        self._exchange = exchange
+        self._flight: Flight | None = None
+        self._waiting: asyncio.Future[Origin | Failure] | None = None
+        self._decoder: Decoder | None = None
+        self._mode = ERROR
+        self._headers: Headers = []
+        self._body: list[bytes] = []
+        self._size = 0
+        self._held: list[bytes] = []
+        self._call: HttpCall | None = None
+        self.lane = lane
+        self.number = number
+        self.began = now
+        self.sent_at: float | None = None
+        self.first_byte: float | None = None
+        self.first_content: float | None = None
+        self.last = now
+        self.done_at: float | None = None
+        """When all choices were finished: from then on only usage and the end are missing."""
+        self.status: int | None = None
+        self.usage: Usage | None = None
+        self.model = ""
+        self.dropped: tuple[str, ...] = ()
+        self.answer: Completion | Embedding | None = None
+        self.over = False
+
+    # Going out ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Send it, at once or when its place is ready."""
+        request = self._exchange.request
+        dialect = self.lane.dialect
+        prepared = dialect.chat(request) if isinstance(request, ChatRequest) else dialect.embed(request)
+        self._call = prepared.call
+        self.dropped = prepared.dropped
+        origin = self.lane.place.origin()
+        if isinstance(origin, Origin):
+            self._send(origin)
+        else:
+            self._waiting = asyncio.ensure_future(_settled(origin))
+            self._waiting.add_done_callback(self._placed)
+
+    def _placed(self, waiting: asyncio.Future[Origin | Failure]) -> None:
+        self._waiting = None
+        if self.over or waiting.cancelled():
+            return
+        found = waiting.result()
+        if isinstance(found, Failure):
+            self._fail(found)
+        else:
+            self._send(found)
+
+    def _send(self, origin: Origin) -> None:
+        assert self._call is not None
+        self.sent_at = time.monotonic()
+        connect = self.lane.target.timeouts.connect
+        flight = self._exchange.engine.net.send(origin, self._call, self, connect=connect)
+        self._call = None
+        self._flight = flight
+        if self.over:
+            flight.abort()
+
+    def abort(self) -> None:
+        """Close its connection now; nothing is told to the exchange any more."""
+        self.over = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        if self._flight is not None:
+            self._flight.abort()
+
+    def pause(self) -> None:
+        """The client is slow: read no more for now."""
+        if self._flight is not None:
+            self._flight.pause()
+
+    def resume(self) -> None:
+        """The client has caught up."""
+        if self._flight is not None:
+            self._flight.resume()
+
+    # Coming back (Sink) ------------------------------------------------------------------------------------------
+
+    def on_head(self, status: int, headers: Headers) -> None:
+        self.first_byte = self.last = time.monotonic()
+        self.status = status
+        exchange = self._exchange
+        if not 200 <= status < 300:
+            self._headers = headers
+            return
+        streamed = _is_event_stream(headers)
+        if not exchange.stream:
+            self._mode = UNEXPECTED if streamed else WHOLE
+        elif streamed is False:
+            self._mode = UNEXPECTED
+        else:
+            self._mode = STREAM
+            request = exchange.request
+            assert isinstance(request, ChatRequest)
+            self._decoder = self.lane.dialect.decoder(wants_usage=request.wants_usage, model=exchange.reply_model)
+
+    def on_data(self, data: bytes) -> None:
+        if self._mode == STREAM:
+            if not self.over:
+                self._feed(data)
+            return
+        self._size += len(data)
+        if self._mode == WHOLE:
+            if self._size > MAX_BODY:
+                self._abort_with(FailureKind.OVERSIZE, "the upstream's answer is larger than 32 MiB")
+                return
+        elif self._size > MAX_ERROR_BODY:
+            self._judge_unwanted()
+            return
+        self.last = time.monotonic()
+        self._body.append(data)
+
+    def on_end(self) -> None:
+        self._flight = None
+        if self.over:
+            return
+        if self._mode == STREAM:
+            self._stream_ended()
+        elif self._mode == WHOLE:
+            self._whole_ended()
+        else:
+            self._judge_unwanted()
+
+    def on_failure(self, failure: Failure) -> None:
+        self._flight = None
+        if self.over:
+            return
+        lost = self.lane.place.lost()
+        if lost is None and self._complete():
+            self._serve()
+            return
+        self._fail(lost or failure)
+
+    # Streams -----------------------------------------------------------------------------------------------------
+
+    def _feed(self, data: bytes) -> None:
+        decoder = self._decoder
+        assert decoder is not None
+        try:
+            events = decoder.feed(data)
+        except Malformed as error:
+            self._abort_with(FailureKind.MALFORMED, str(error))
+            return
+        if len(events) == 1 and self.first_content is not None:  # the usual case, kept short
+            event = events[0]
+            if event.kind >= Kind.CONTENT:
+                self.last = time.monotonic()
+                self._push(event.raw)
+                if decoder.finished:
+                    self._finishing()
+                return
+        if events:
+            self._take(events)
+
+    def _take(self, events: list[Event]) -> None:
+        now = time.monotonic()
+        out: list[bytes] = []
+        for event in events:
+            kind = event.kind
+            if kind is Kind.DONE:
+                self._push(b"".join(out))
+                self._stream_ended()
+                return
+            if kind is Kind.ERROR:
+                self._push(b"".join(out))
+                self._abort_with_failure(event.failure)
+                return
+            if kind >= Kind.CONTENT:
+                self.last = now
+                if self.first_content is None:
+                    self.first_content = now
+                    self._exchange.commit()
+                    out.extend(self._held)
+                    self._held.clear()
+            if event.raw:
+                (out if self.first_content is not None else self._held).append(event.raw)
+        if out:
+            self._push(b"".join(out))
+        elif self._held and sum(map(len, self._held)) > MAX_HELD:
+            self._abort_with(FailureKind.OVERSIZE, "the upstream sends events without content without end")
+            return
+        assert self._decoder is not None
+        if self._decoder.finished:
+            self._finishing()
+
+    def _push(self, data: bytes) -> None:
+        if data and self.first_content is not None:
+            self._exchange.push(data)
+
+    def _finishing(self) -> None:
+        if self.done_at is None and not self.over:
+            self.done_at = time.monotonic()
+            self._exchange.rearm(GRACE)
+
+    def _complete(self) -> bool:
+        """Every choice is finished: only usage or the end marker can be missing."""
+        decoder = self._decoder
+        return decoder is not None and decoder.finished and self.first_content is not None
+
+    def finish_now(self) -> None:
+        """The grace after the last finish_reason is over."""
+        self._serve()
+        if self._flight is not None:
+            self._flight.abort()
+
+    def _stream_ended(self) -> None:
+        decoder = self._decoder
+        assert decoder is not None
+        end = decoder.close()
+        if self.first_content is None:
+            self._ended_empty(decoder, end)
+        elif end is End.COMPLETE:
+            self._serve()
+        else:
+            self._abort_with(FailureKind.TRUNCATED, "the upstream ended its stream before the answer was complete")
+
+    def _ended_empty(self, decoder: Decoder, end: End) -> None:
+        if decoder.filtered:
+            self._abort_with(FailureKind.FILTERED, "the content filter withheld the answer")
+        elif end is not End.COMPLETE:
+            self._abort_with(FailureKind.TRUNCATED, "the upstream ended its stream before it said anything")
+        elif decoder.spent:
+            self.first_content = time.monotonic()
+            self._exchange.commit()
+            self._push(b"".join(self._held))
+            self._serve()
+        else:
+            self._abort_with(FailureKind.EMPTY_ANSWER, "the upstream's answer is empty")
+
+    # Whole bodies ------------------------------------------------------------------------------------------------
+
+    def _whole_ended(self) -> None:
+        body = self._joined()
+        exchange = self._exchange
+        request = exchange.request
+        dialect = self.lane.dialect
+        answer: Completion | Embedding | Failure
+        try:
+            if isinstance(request, EmbedRequest):
+                answer = dialect.embedding(body, base64=request.base64, model=exchange.reply_model)
+            else:
+                answer = dialect.completion(body, model=exchange.reply_model)
+        except Malformed as error:
+            kind = FailureKind.EMPTY_ANSWER if not body else FailureKind.MALFORMED
+            if body.lstrip()[:1] == b"<":
+                kind = FailureKind.WRONG_TYPE
+            self._fail(Failure(kind, str(error), self.status))
+            return
+        if isinstance(answer, Failure):
+            self._fail(answer)
+            return
+        self.model = answer.model
+        self.usage = answer.usage
+        if isinstance(answer, Completion) and answer.empty:
+            kind = FailureKind.FILTERED if answer.filtered else FailureKind.EMPTY_ANSWER
+            words = "the content filter withheld the answer" if answer.filtered else "the upstream's answer is empty"
+            self._fail(Failure(kind, words, self.status))
+            return
+        self.first_content = time.monotonic()
+        self.answer = answer
+        self._serve()
+
+    def _judge_unwanted(self) -> None:
+        """An error body, or a 2xx answer of a kind that was not asked for."""
+        body = self._joined()
+        if self._mode == ERROR:
+            assert self.status is not None
+            self._abort_with_failure(self.lane.dialect.failure(self.status, self._headers, body))
+            return
+        found = self._error_within(body)
+        if found is not None:
+            self._abort_with_failure(found)
+        elif not body:
+            self._abort_with(FailureKind.EMPTY_ANSWER, "the upstream's answer is empty")
+        else:
+            wanted = "an event stream" if self._exchange.stream else "JSON"
+            self._abort_with(FailureKind.WRONG_TYPE, f"the upstream did not send {wanted}")
+
+    def _error_within(self, body: bytes) -> Failure | None:
+        """Where a stream was asked for, some answer an error as plain JSON under 200."""
+        if not self._exchange.stream or body.lstrip()[:1] not in (b"{", b"["):
+            return None
+        try:
+            found = self.lane.dialect.completion(body)
+        except Malformed:
+            return None
+        return found if isinstance(found, Failure) else None
+
+    def _joined(self) -> bytes:
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body.clear()
+        return body
+
+    # The end -----------------------------------------------------------------------------------------------------
+
+    @property
+    def chars(self) -> int:
+        """Characters of answer that were received."""
+        if self._decoder is not None:
+            return self._decoder.chars
+        return self.answer.chars if isinstance(self.answer, Completion) else 0
+
+    def _serve(self) -> None:
+        self.over = True
+        self._note_stream()
+        self._exchange.served(self, draining=self._flight is not None)
+
+    def _fail(self, failure: Failure) -> None:
+        self.over = True
+        self._note_stream()
+        self._exchange.failed(self, failure)
+
+    def _abort_with(self, kind: FailureKind, message: str) -> None:
+        self._abort_with_failure(Failure(kind, message, self.status))
+
+    def _abort_with_failure(self, failure: Failure | None) -> None:
+        flight = self._flight
+        self._fail(failure or Failure(FailureKind.SERVER_ERROR, "the upstream reported an error", self.status))
+        if flight is not None:
+            flight.abort()
+
+    def time_out(self, failure: Failure) -> None:
+        """One of its times is over."""
+        self._abort_with_failure(failure)
+
+    def note(self) -> None:
+        """Take over what the decoder knows by now, for an outcome that comes from outside."""
+        self._note_stream()
+
+    def _note_stream(self) -> None:
+        decoder = self._decoder
+        if decoder is not None:
+            self.usage = decoder.usage
+            self.model = decoder.model
+
+
+async def _settled(origin: Awaitable[Origin | Failure]) -> Origin | Failure:
+    return await origin
+
+
+def _is_event_stream(headers: Headers) -> bool | None:
+    """`None` when the upstream names no type."""
+    for name, value in headers:
+        if name == b"content-type":
+            return b"event-stream" in value.lower()
+    return None

@@ -1,0 +1,42 @@
+"""The client's side of an exchange, as the engine sees it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple, Protocol
+
+from proxy.core.failure import Failure
+
+
+class Won(NamedTuple):
+    """Which attempt answers, for the response headers."""
+
+    route: str
+    target: str
+    attempts: int
+    cost: Decimal | None
+    """US dollars, where known by the time the headers go out."""
+    dropped: tuple[str, ...]
+
+
+class Caller(Protocol):
+    """Gets the answer: `whole`, or `open`, `push`…, `close`; or `refuse` before any content, `broken` after it."""
+
+    def whole(self, body: bytes, won: Won) -> None:
+        """The complete answer."""
+
+    def open(self, won: Won) -> None:
+        """A stream begins; its first content follows at once."""
+
+    def push(self, data: bytes) -> bool:
+        """Events as they go to the client. False: the client is slow, hold on until `Exchange.ready`."""
+        ...
+
+    def close(self) -> None:
+        """The stream is complete."""
+
+    def refuse(self, failure: Failure, retry_after: float | None, target: str, attempts: int) -> None:
+        """There is no answer. `retry_after` in seconds. `target`: the last one tried, or empty."""
+
+    def broken(self, failure: Failure) -> None:
+        """No more will come, and what came is not the whole answer."""

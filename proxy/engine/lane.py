@@ -1,0 +1,60 @@
+"""A target made ready to be sent to: its dialect, its place, and how much is under way there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from proxy.core.dialect import Dialect
+from proxy.core.place import Place
+from proxy.core.route import Route, Target
+
+
+class Gate:
+    """Counts what is in flight against a limit (`concurrency`). `limit` None: no limit, only the count."""
+
+    __slots__ = ("busy", "limit")
+
+    def __init__(self, limit: int | None) -> None:
+        self.limit = limit
+        self.busy = 0
+
+    @property
+    def full(self) -> bool:
+        """No place is free."""
+        return self.limit is not None and self.busy >= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One target, bound. The gates are those of the target and of its backend."""
+
+    target: Target
+    dialect: Dialect
+    place: Place
+    gates: tuple[Gate, ...]
+
+    def enter(self) -> bool:
+        """Take a place in every gate, or in none."""
+        for gate in self.gates:
+            if gate.limit is not None and gate.busy >= gate.limit:
+                return False
+        for gate in self.gates:
+            gate.busy += 1
+        return True
+
+    def leave(self) -> None:
+        """Give the places back."""
+        for gate in self.gates:
+            gate.busy -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """A route made ready: its lanes by target name, and the longest time (seconds) any of its targets allows."""
+
+    route: Route
+    vectors: Route
+    """The route as embeddings may use it."""
+    lanes: Mapping[str, Lane]
+    total: float
