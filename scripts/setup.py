@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 CACHE = ROOT / ".cache"
+VERSION = ".".join(str(part) for part in sys.version_info[:2])
 
 LAYERS: dict[str, tuple[str, ...]] = {
     "run": ("run", "model"),
@@ -53,13 +54,19 @@ def origin() -> str:
     return note.read_text() if note.exists() and PYTHON.exists() else ""
 
 
+def suits() -> bool:
+    """`.venv` is whole and ours; where a Python was named on purpose (PYTHON=), of its version too."""
+    made = origin().split("\n")
+    return made[0] == str(ROOT) and ("PYTHON" not in os.environ or made[-1] == VERSION)
+
+
 def stamp(layer: str) -> Path:
     return VENV / f".wayline-{layer}"
 
 
 def stands(layer: str) -> bool:
     path = stamp(layer)
-    return path.exists() and path.read_text() == fingerprint(layer) and PYTHON.exists()
+    return suits() and path.exists() and path.read_text() == fingerprint(layer)
 
 
 @contextmanager
@@ -76,16 +83,13 @@ def alone() -> Iterator[None]:
 
 
 def make_venv() -> None:
-    """Kept where it is whole and ours; a Python named on purpose (PYTHON=) replaces one of another version."""
-    version = ".".join(str(part) for part in sys.version_info[:2])
-    made = origin().split("\n")
-    if made[0] == str(ROOT) and ("PYTHON" not in os.environ or made[-1] == version):
+    if suits():
         return
     say.line(f"making .venv with Python {sys.version.split()[0]}")
     # Not sys.executable: with .venv activated that is the very one to be replaced.
     base = getattr(sys, "_base_executable", "") or sys.executable
     say.run([base, "-m", "venv", "--clear", str(VENV)], "making .venv", log=CACHE / "venv.log")
-    (VENV / ".wayline-origin").write_text(f"{ROOT}\n{version}")
+    (VENV / ".wayline-origin").write_text(f"{ROOT}\n{VERSION}")
 
 
 def pip(arguments: Sequence[str], doing: str) -> None:
