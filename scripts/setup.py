@@ -24,11 +24,12 @@ PYTHON = VENV / "bin" / "python"
 CACHE = ROOT / ".cache"
 VERSION = ".".join(str(part) for part in sys.version_info[:2])
 
+RUN = ("core", "engine", "model", "build")
 LAYERS: dict[str, tuple[str, ...]] = {
-    "run": ("run", "model"),
-    "dev": ("dev", "model"),
-    "all": ("all", "model"),
-    "bench": ("bench", "model"),
+    "run": RUN,
+    "dev": (*RUN, "dev"),
+    "all": (*RUN, "dev", "all"),
+    "bench": (*RUN, "bench"),
     "lock": ("lock",),
 }
 WHAT = {
