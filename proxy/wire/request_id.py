@@ -1,0 +1,33 @@
+"""A name for each request, taken over from the client where it is harmless."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+
+from proxy.core.call import Headers
+
+_SANE = re.compile(rb"[A-Za-z0-9._:-]{1,128}").fullmatch
+_PREFIX = "req_" + os.urandom(8).hex()
+"""Random per process, so that no two workers, and no two runs, give the same id."""
+_COUNT = itertools.count(1).__next__
+
+
+def request_id(headers: Headers) -> str:
+    """The client's `x-request-id` when it is at most 128 characters of `A-Za-z0-9._:-`; else a new one."""
+    for name, value in headers:
+        if name == b"x-request-id":
+            if _SANE(value):
+                return value.decode()
+            break
+    return f"{_PREFIX}{_COUNT():08x}"
+
+
+def _after_fork() -> None:
+    global _PREFIX
+    _PREFIX = "req_" + os.urandom(8).hex()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
