@@ -1,0 +1,135 @@
+"""Checked values -> `Config`: references resolved, the nearest setting chosen, what cannot be used left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from proxy.config.check import Found
+from proxy.config.kinds import BACKEND_TYPES
+from proxy.config.refs import digest
+from proxy.config.spec.top import LEDGER_PATH
+from proxy.config.values import Backend, CallerKey, Config, Cors, LeftOut, Listen, LocalModel
+from proxy.config.variables import why_missing
+from proxy.core.price import FREE, Price
+from proxy.core.route import Retry, Route, Target
+from proxy.core.secret import Secret
+
+Plain = Mapping[str, Any]
+
+NOT_SECRET = frozenset(
+    {"user-agent", "accept", "accept-language", "openai-organization", "openai-project", "http-referer", "x-title"}
+)
+"""Headers whose value may be printed; of any other the value is kept as a secret."""
+
+
+def build(top: Found, source: str) -> Config:
+    """The configuration of a file without problems."""
+    plain: Plain = top.plain()
+    given: dict[str, Found] = top.value["backends"].value
+    settings: dict[str, Plain] = plain["backends"]
+    backends = {name: _backend(name, settings[name], found.missing) for name, found in given.items()}
+    left_out: list[LeftOut] = []
+    routes = {name: _route(name, route, backends, settings, left_out) for name, route in plain["routes"].items()}
+    direct = {b.name: _target(b, "", [settings[b.name]]) for b in backends.values() if not b.missing}
+    return Config(
+        listen=Listen(**plain.get("listen", {})),
+        ledger=_ledger(plain.get("ledger", {})),
+        backends=MappingProxyType(backends),
+        routes=MappingProxyType(routes),
+        left_out=tuple(left_out),
+        keys=tuple(_key(key) for key in plain.get("keys", ())),
+        cors=_cors(plain["cors"]) if "cors" in plain else None,
+        direct=plain.get("direct", False),
+        direct_targets=MappingProxyType(direct),
+        log=plain.get("log", "auto"),
+        source=source,
+    )
+
+
+def _ledger(plain: Plain | bool) -> str | None:
+    return None if isinstance(plain, bool) else plain.get("path", LEDGER_PATH)
+
+
+def _key(plain: Plain) -> CallerKey:
+    field = "key" if "key" in plain else "key_sha256"
+    return CallerKey(plain["name"], bytes.fromhex(digest(field, plain[field])))
+
+
+def _cors(plain: Plain) -> Cors:
+    return Cors(tuple(plain["origins"]), int(plain["max_age"])) if "max_age" in plain else Cors(tuple(plain["origins"]))
+
+
+def _backend(name: str, plain: Plain, missing: tuple[str, ...]) -> Backend:
+    row = BACKEND_TYPES[plain["type"]]
+    models = {model: LocalModel(name=model, **given) for model, given in plain.get("models", {}).items()}
+    return Backend(
+        name=name,
+        type=row.name,
+        base_url=plain.get("base_url", row.base_url or ""),
+        api_key=Secret(plain["api_key"]) if plain.get("api_key") else None,
+        headers=_headers([plain]),
+        concurrency=plain.get("concurrency"),
+        missing=missing,
+        engine=plain.get("engine", "auto"),
+        isolation=plain.get("isolation", "process"),
+        models=MappingProxyType(models),
+    )
+
+
+def _route(
+    name: str, plain: Plain, backends: Mapping[str, Backend], settings: Mapping[str, Plain], left_out: list[LeftOut]
+) -> Route:
+    targets: list[Target] = []
+    for item in plain["targets"]:
+        own: Plain = item if isinstance(item, dict) else {"target": item}
+        backend_name, _, model = own["target"].partition("/")
+        backend = backends[backend_name]
+        if backend.missing:
+            left_out.append(LeftOut(name, own["target"], why_missing(backend.missing)))
+        else:
+            targets.append(_target(backend, model, [settings[backend_name], plain, own]))
+    return Route(
+        name=name,
+        targets=tuple(targets),
+        max_attempts=plain.get("max_attempts", Route("", ()).max_attempts),
+        reply_model_is_route=plain.get("reply_model") == "route",
+        same_vectors=plain.get("same_vectors", False),
+        filtered_goes_elsewhere=plain.get("on_filter") == "next",
+    )
+
+
+def _target(backend: Backend, model: str, levels: list[Plain]) -> Target:
+    """The levels go from the farthest (the backend) to the nearest (the target itself)."""
+    row = BACKEND_TYPES[backend.type]
+    prices = [level["price"] for level in levels if "price" in level]
+    params = [level["params"] for level in levels if "params" in level]
+    limits = [level["concurrency"] for level in levels[1:] if "concurrency" in level]
+    return Target(
+        name=f"{backend.name}/{model}",
+        backend=backend.name,
+        model=model,
+        timeouts=row.timeouts._replace(**_merged(levels, "timeouts")),
+        retry=Retry()._replace(**_merged(levels, "retry")),
+        price=_price(prices[-1]) if prices else FREE if row.free else None,
+        headers=_headers(levels),
+        defaults=MappingProxyType(_merged(params, "defaults")),
+        overrides=MappingProxyType(_merged(params, "overrides")),
+        drop=frozenset(name for level in levels for name in level.get("drop", ())),
+        concurrency=limits[-1] if limits else None,
+    )
+
+
+def _merged(levels: Iterable[Plain], key: str) -> dict[str, Any]:
+    return {name: value for level in levels for name, value in level.get(key, {}).items()}
+
+
+def _price(plain: Plain) -> Price:
+    return Price(**plain)
+
+
+def _headers(levels: Iterable[Plain]) -> Mapping[str, str | Secret]:
+    """Names in lower case, since HTTP compares them so (RFC 9110 section 5.1)."""
+    merged = {name.lower(): value for level in levels for name, value in level.get("headers", {}).items()}
+    return MappingProxyType({n: v if n in NOT_SECRET else Secret(v) for n, v in merged.items()})

@@ -1,0 +1,38 @@
+"""The types of backends that a configuration may name. A new provider is one row."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from proxy.core.route import Timeouts
+
+
+class BackendType(NamedTuple):
+    """What the configuration needs to know of a type; its dialect is in proxy/backends."""
+
+    name: str
+    doc: str
+    base_url: str | None
+    """Used when none is given; `None`: one must be given."""
+    ours: bool = False
+    """Wayline runs it itself: no address, no key."""
+    free: bool = False
+    """Costs 0 by declaration."""
+    timeouts: Timeouts = Timeouts()
+
+
+LOCAL = Timeouts(first=300.0)
+"""A model on one's own machine may have to be loaded first."""
+
+BACKEND_TYPES = {
+    row.name: row
+    for row in (
+        BackendType(
+            "openai", "OpenAI, or any server that speaks its API (set `base_url`)", "https://api.openai.com/v1"
+        ),
+        BackendType(
+            "ollama", "Ollama, by its OpenAI-compatible door", "http://127.0.0.1:11434/v1", free=True, timeouts=LOCAL
+        ),
+        BackendType("llamacpp", "llama.cpp models that Wayline runs itself", "", ours=True, free=True, timeouts=LOCAL),
+    )
+}

@@ -1,0 +1,84 @@
+"""Prices for the targets that have none of their own, found once when a configuration is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from proxy.config import pricing
+from proxy.config.kinds import BACKEND_TYPES
+from proxy.config.values import Config
+from proxy.core.price import Price
+from proxy.core.route import Target
+
+Asked = tuple[str, str]
+"""Base URL and model."""
+
+PATIENCE = 20.0
+"""Seconds. It takes 0.4 here, but a cold disk without byte code took 3."""
+
+
+def price_targets(config: Config, *, patience: float = PATIENCE) -> tuple[Config, str | None]:
+    """The configuration with prices filled in, and a warning where they could not be asked for.
+
+    Targets with a price of their own and local ones keep theirs; without any others no process is started.
+    What genai-prices does not know stays `None`: unknown, not free.
+    """
+    asked = list(dict.fromkeys(q for route in config.routes.values() for t in route.targets if (q := _ask(config, t))))
+    if not asked:
+        return config, None
+    answer = ask(asked, patience)
+    if isinstance(answer, str):
+        return config, f"no prices from genai-prices: {answer}; costs of these targets are unknown"
+    return _filled(config, dict(zip(asked, answer, strict=True))), None
+
+
+def _ask(config: Config, target: Target) -> Asked | None:
+    backend = config.backends[target.backend]
+    if target.price is not None or BACKEND_TYPES[backend.type].free:
+        return None
+    return backend.base_url, target.model
+
+
+def _filled(config: Config, known: Mapping[Asked, Price | None]) -> Config:
+    routes = {}
+    for name, route in config.routes.items():
+        targets = tuple(_priced(t, known.get(_ask(config, t) or ("", ""))) for t in route.targets)
+        routes[name] = dataclasses.replace(route, targets=targets)
+    return dataclasses.replace(config, routes=MappingProxyType(routes))
+
+
+def _priced(target: Target, price: Price | None) -> Target:
+    return target if price is None else dataclasses.replace(target, price=price)
+
+
+def ask(asked: Sequence[Asked], patience: float) -> list[Price | None] | str:
+    """What genai-prices says of each, asked in a process of its own; or why it cannot be asked."""
+    command = [sys.executable, "-P", str(Path(pricing.__file__))]
+    try:
+        done = subprocess.run(
+            command, input=json.dumps(asked).encode(), capture_output=True, timeout=patience, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer within {patience:g} s"
+    except OSError as error:
+        return f"cannot be started ({error.strerror})"
+    if done.returncode != 0:
+        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        return f"it failed ({last[:200]})"
+    try:
+        return [None if price is None else _price(price) for price in json.loads(done.stdout)]
+    except (ValueError, KeyError, TypeError, InvalidOperation):
+        return "its answer makes no sense"
+
+
+def _price(parts: dict[str, Any]) -> Price:
+    dated = str(parts.pop("dated"))
+    return Price(**{name: Decimal(value) for name, value in parts.items()}, origin="genai-prices", dated=dated)

@@ -1,0 +1,76 @@
+"""Runs in a process of its own: reads targets as JSON on stdin, writes their prices as JSON on stdout.
+
+genai-prices brings pydantic: 0.3 s and 30 MB, which a serving process would keep for life for the sake of a few
+numbers. Run as a script, so that nothing of Wayline is imported here (and no neighbour of this file: `-P`).
+In: `[[base_url, model], …]`. Out: `[{"input": "0.15", …} | null, …]`, in the same order.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+PARTS = {
+    "input": "input_mtok",
+    "output": "output_mtok",
+    "cached_input": "cache_read_mtok",
+    "cache_write": "cache_write_mtok",
+    "reasoning": "output_reasoning_mtok",
+}
+"""Our words for the parts of a price, and theirs."""
+
+
+def main() -> int:
+    """One question, one answer."""
+    from genai_prices.data_snapshot import get_snapshot
+    from genai_prices.types import StartDateConstraint
+
+    snapshot = get_snapshot()
+    now = datetime.now(tz=UTC)
+
+    def find(base_url: str, model: str) -> Any:
+        try:
+            return snapshot.find_provider_model(model, None, None, base_url)[1].prices
+        except LookupError:
+            return None
+
+    asked: list[tuple[str, str]] = json.load(sys.stdin)
+    json.dump([_price(find(*target), StartDateConstraint, now) for target in asked], sys.stdout)
+    return 0
+
+
+def _price(prices: Any, by_date: Any, now: datetime) -> dict[str, str] | None:
+    """The price that holds from now on, later entries over earlier ones.
+
+    Of prices by the time of day the dearest: it is asked once, and a cost is better over- than understated.
+    Of prices by the size of a request the first tier.
+    """
+    if not isinstance(prices, list):
+        return _parts(prices, "")
+    found: list[dict[str, str]] = []
+    for conditional in prices:
+        rule = conditional.constraint
+        dated = isinstance(rule, by_date)
+        if dated and not rule.active(now):
+            continue
+        parts = _parts(conditional.prices, rule.start_date.isoformat() if dated else "")
+        if rule is None or dated:
+            found.clear()
+        found += [parts] if parts else []
+    return max(found, key=lambda parts: Decimal(parts["input"]) + Decimal(parts["output"]), default=None)
+
+
+def _parts(price: Any, dated: str) -> dict[str, str] | None:
+    """Without tokens in its price it is unknown. Without tokens out it has none: an embeddings model."""
+    found = {ours: getattr(price, theirs, None) for ours, theirs in PARTS.items()}
+    base = {name: str(getattr(value, "base", value)) for name, value in found.items() if value is not None}
+    if "input" not in base:
+        return None
+    return {"output": "0", **base, "dated": dated}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

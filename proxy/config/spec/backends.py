@@ -1,0 +1,81 @@
+"""`backends:` - where models are served."""
+
+from __future__ import annotations
+
+from proxy.config.kinds import BACKEND_TYPES, BackendType
+from proxy.config.spec.scalars import Choice, Flag, Text, Url, Whole
+from proxy.config.spec.settings import SETTINGS, concurrency
+from proxy.config.spec.shapes import Key, MapOf, Table, Variants
+from proxy.config.values import Backend, LocalModel
+
+_M = LocalModel("")
+_B = Backend("", "")
+
+BACKEND_NAME = Text("a backend's name: letters, digits, . _ -", r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+MODEL_NAME = Text("a model's name: printable, without spaces", r"^[!-~]{1,256}$")
+API_KEY = Text("a key: printable, without spaces", r"^[!-~]*$", secret=True)
+LINE = Text("a line of text")
+
+MODEL = Table(
+    "a local model",
+    (
+        Key(
+            "package",
+            Text("a Python distribution's name", r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"),
+            "An installed Python distribution that carries one .gguf file. Either this or `path`.",
+        ),
+        Key("path", LINE, "A .gguf file. Either this or `package`."),
+        Key("n_ctx", Whole(64, 10_000_000), "Context of each slot, in tokens.", _M.n_ctx),
+        Key("parallel", Whole(1, 256), "Requests worked on at once (llama-cpp-python always does one).", _M.parallel),
+        Key("queue", Whole(0, 100_000), "Requests that may wait beyond those; more go to the next target.", _M.queue),
+        Key("threads", Whole(1, 4096), "Threads; without it the engine decides."),
+        Key("gpu_layers", Whole(0, 100_000), "Layers to put on a GPU.", _M.gpu_layers),
+        Key("embedding", Flag(), "Serve embeddings (mean pooling) instead of chat.", _M.embedding),
+        Key("preload", Flag(), "Load at start, not at the first request.", _M.preload),
+        Key(
+            "chat_template",
+            Text("a Jinja template", r"[^\s]", lines=True),
+            "A Jinja template instead of the model's own.",
+        ),
+    ),
+)
+
+_NETWORK = (
+    Key("api_key", API_KEY, 'The key, as "${VAR}" or "${file:/run/secrets/x}". Without one none is sent.'),
+    concurrency("Requests in flight at all its targets together."),
+    *SETTINGS,
+)
+_OURS = (
+    Key(
+        "models",
+        MapOf("models", MODEL_NAME, MODEL, least=1),
+        "The models, by the names that targets use.",
+        required=True,
+    ),
+    Key("engine", Choice(("auto", "xllamacpp", "llama-cpp-python")), "auto: whichever is installed.", _B.engine),
+    Key(
+        "isolation",
+        Choice(("process", "none")),
+        "process: a crash of the library costs one attempt. none: runs inside Wayline's own process.",
+        _B.isolation,
+    ),
+    concurrency("Requests in flight at all its targets together."),
+    *SETTINGS,
+)
+
+
+def _table(row: BackendType) -> Table:
+    kind = Key("type", Choice((row.name,)), row.doc, required=True)
+    if row.ours:
+        return Table(f"a backend of type {row.name}", (kind, *_OURS), variables_may_be_unset=True)
+    address = Key("base_url", Url(), "Address up to and with /v1.", row.base_url, required=row.base_url is None)
+    return Table(f"a backend of type {row.name}", (kind, address, *_NETWORK), variables_may_be_unset=True)
+
+
+BACKEND = Variants(
+    "a backend",
+    "type",
+    "What it speaks: " + "; ".join(f"`{row.name}`: {row.doc}" for row in BACKEND_TYPES.values()) + ".",
+    {row.name: _table(row) for row in BACKEND_TYPES.values()},
+)
+BACKENDS = MapOf("backends", BACKEND_NAME, BACKEND, least=1)

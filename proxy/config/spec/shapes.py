@@ -1,0 +1,80 @@
+"""The shapes that values nest in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from proxy.config.spec.scalars import ScalarType, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a table. `default` is what holds without it; `None`: nothing does."""
+
+    name: str
+    type: Type
+    doc: str
+    default: Any = None
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A mapping with known keys."""
+
+    what: str
+    keys: tuple[Key, ...]
+    variables_may_be_unset: bool = False
+    """An unset variable anywhere inside leaves the whole out, instead of being a problem."""
+
+    def names(self) -> list[str]:
+        return [key.name for key in self.keys]
+
+
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """A mapping whose known keys depend on the word at one of them."""
+
+    what: str
+    key: str
+    doc: str
+    tables: Mapping[str, Table] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    """A mapping with keys of the file's own choosing."""
+
+    what: str
+    key: Text
+    item: Type
+    least: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list."""
+
+    what: str
+    item: Type
+    least: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One word, or a mapping."""
+
+    scalar: ScalarType
+    mapping: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """Anything that JSON can say."""
+
+    what: str = "any value"
+
+
+Type = ScalarType | Table | Variants | MapOf | ListOf | Either | Json

@@ -1,0 +1,138 @@
+"""The whole file, from the top."""
+
+from __future__ import annotations
+
+from proxy.config.spec.backends import BACKENDS, LINE
+from proxy.config.spec.scalars import Choice, Duration, Flag, Off, Size, Text, Whole
+from proxy.config.spec.settings import SETTINGS, concurrency
+from proxy.config.spec.shapes import Either, Key, ListOf, MapOf, Table
+from proxy.config.values import Cors, Listen
+from proxy.core.route import Route
+
+_L = Listen()
+_C = Cors(())
+_R = Route("", ())
+
+LISTEN = Table(
+    "listen",
+    (
+        Key(
+            "host",
+            Text("an address or host name", r"^[A-Za-z0-9._:-]{1,253}$"),
+            "Another than a loopback address needs `keys`.",
+            _L.host,
+        ),
+        Key("port", Whole(0, 65535), "0: any free one.", _L.port),
+        Key("header_timeout", Duration(), "For the whole head of a request.", _L.header_timeout),
+        Key("body_timeout", Duration(), "For the whole body of a request.", _L.body_timeout),
+        Key("write_timeout", Duration(), "A client that takes nothing for this long is gone.", _L.write_timeout),
+        Key("keep_alive", Duration(), "An idle connection is closed after this.", _L.keep_alive),
+        Key("drain", Duration(zero=True), "After SIGTERM, open streams may go on for this long.", _L.drain),
+        Key("max_header", Size(), "Largest head of a request.", _L.max_header),
+        Key("max_body", Size(), "Largest body of a request.", _L.max_body),
+        Key("max_depth", Whole(4, 512), "Deepest nesting of a JSON body.", _L.max_depth),
+        Key("max_connections", Whole(1, 1_000_000), "Most connections of clients at once.", _L.max_connections),
+    ),
+)
+LEDGER_PATH = "./wayline.db"
+LEDGER = Table("ledger", (Key("path", LINE, "The SQLite database.", LEDGER_PATH),))
+
+_NAME = Text("a name: letters, digits, . _ @ -", r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")
+KEY = Table(
+    "a caller's key",
+    (
+        Key("name", _NAME, "Whose key it is, for log and ledger.", required=True),
+        Key(
+            "key",
+            Text("a key: printable, without spaces", r"^[!-~]+$", secret=True),
+            'The key, as "${VAR}" or "${file:/run/secrets/x}". Either this or `key_sha256`.',
+        ),
+        Key(
+            "key_sha256",
+            Text("64 hexadecimal digits", r"^[0-9A-Fa-f]{64}$", secret=True),
+            "The key's SHA-256 in hexadecimal.",
+        ),
+    ),
+)
+CORS = Table(
+    "cors",
+    (
+        Key(
+            "origins",
+            ListOf(
+                "origins",
+                Text("an origin like https://app.example, or *", r"^(\*|https?://[A-Za-z0-9.:\[\]-]+)$"),
+                least=1,
+            ),
+            "Origins that a browser may call from; `*` alone for any.",
+            required=True,
+        ),
+        Key("max_age", Duration(), "How long a browser may remember it.", float(_C.max_age)),
+    ),
+)
+
+TARGET_NAME = Text("backend/model", r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[!-~]{1,256}$")
+_EACH = "Requests in flight at a target of this route; beyond it the next target is tried."
+TARGET = Either(
+    TARGET_NAME,
+    Table(
+        "a target",
+        (
+            Key("target", TARGET_NAME, "backend/model.", required=True),
+            concurrency("Requests in flight at this target; beyond it the next one is tried."),
+            *SETTINGS,
+        ),
+    ),
+)
+ROUTE_NAME = Text("a route's name: letters, digits, . _ : @ / -", r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}$")
+ROUTE = Table(
+    "a route",
+    (
+        Key("targets", ListOf("targets", TARGET, least=1), "Tried in this order.", required=True),
+        Key("max_attempts", Whole(1, 100), "Most targets that one request tries.", _R.max_attempts),
+        Key(
+            "reply_model",
+            Choice(("upstream", "route")),
+            "The answer's `model`: the one that served, or the route's name.",
+            "upstream",
+        ),
+        Key(
+            "same_vectors",
+            Flag(),
+            "Your word that all targets embed into the same space: embeddings may fail over to another model.",
+            _R.same_vectors,
+        ),
+        Key(
+            "on_filter",
+            Choice(("error", "next")),
+            "A content filter's refusal: told to the client, or tried at the next target.",
+            "error",
+        ),
+        concurrency(_EACH),
+        *SETTINGS,
+    ),
+)
+
+TOP = Table(
+    "the configuration",
+    (
+        Key("listen", LISTEN, "Where Wayline listens, and the bounds on clients."),
+        Key("ledger", Either(Off(), LEDGER), "Where every attempt is put on record; false: nowhere."),
+        Key("keys", ListOf("keys", KEY), "Keys of callers; without any, nobody is asked for one (loopback only)."),
+        Key("cors", CORS, "Which web pages may call; without it none."),
+        Key("direct", Flag(), "Requests may name `backend/model` instead of a route.", False),
+        Key(
+            "log",
+            Choice(("auto", "json", "pretty")),
+            "auto: pretty on a terminal, else one JSON line a request.",
+            "auto",
+        ),
+        Key("backends", BACKENDS, "Where models are served, by name.", required=True),
+        Key(
+            "routes",
+            MapOf("routes", ROUTE_NAME, ROUTE, least=1),
+            "Virtual models, by the name that clients ask for.",
+            required=True,
+        ),
+    ),
+)
