@@ -1,0 +1,103 @@
+"""What goes out: llama-server's OpenAI shapes. Pure."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+
+class Piece(NamedTuple):
+    """Some text of an answer, and what is known of the tokens it was made of."""
+
+    text: str
+    logprobs: tuple[dict[str, Any], ...] = ()
+
+
+class Done(NamedTuple):
+    """The end of an answer."""
+
+    finish: str
+    """`stop` or `length`."""
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """One answer's envelope."""
+
+    id: str
+    created: int
+    model: str
+
+    def first(self) -> bytes:
+        """The stream's first event: the role."""
+        return self._chunk({"role": "assistant", "content": None})
+
+    def piece(self, piece: Piece) -> bytes:
+        """One event with content."""
+        return self._chunk({"content": piece.text}, logprobs=piece.logprobs)
+
+    def last(self, done: Done, *, usage: bool) -> bytes:
+        """The events that end a stream."""
+        out = self._chunk({}, finish=done.finish)
+        if usage:
+            out += event({**self._head("chat.completion.chunk"), "choices": [], "usage": usage_of(done)})
+        return out + b"data: [DONE]\n\n"
+
+    def whole(self, pieces: list[Piece], done: Done, *, logprobs: bool) -> bytes:
+        """The answer in one."""
+        choice: dict[str, Any] = {
+            "finish_reason": done.finish,
+            "index": 0,
+            "message": {"role": "assistant", "content": "".join(p.text for p in pieces)},
+        }
+        if logprobs:
+            choice["logprobs"] = {"content": [entry for p in pieces for entry in p.logprobs]}
+        return orjson.dumps({**self._head("chat.completion"), "choices": [choice], "usage": usage_of(done)})
+
+    def _chunk(
+        self, delta: dict[str, Any], *, finish: str | None = None, logprobs: tuple[dict[str, Any], ...] = ()
+    ) -> bytes:
+        choice: dict[str, Any] = {"finish_reason": finish, "index": 0, "delta": delta}
+        if logprobs:
+            choice["logprobs"] = {"content": list(logprobs)}
+        return event({**self._head("chat.completion.chunk"), "choices": [choice]})
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+
+def usage_of(done: Done) -> dict[str, Any]:
+    """Token counts."""
+    return {
+        "prompt_tokens": done.prompt_tokens,
+        "completion_tokens": done.completion_tokens,
+        "total_tokens": done.prompt_tokens + done.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": done.cached_tokens},
+    }
+
+
+def embeddings(model: str, vectors: list[list[float]], tokens: int, *, as_base64: bool) -> bytes:
+    """The answer to an embeddings request: one flat list an input, or its little-endian float32 in base64."""
+    data = [
+        {"object": "embedding", "index": index, "embedding": packed(vector) if as_base64 else vector}
+        for index, vector in enumerate(vectors)
+    ]
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return orjson.dumps({"object": "list", "model": model, "data": data, "usage": usage})
+
+
+def packed(vector: list[float]) -> str:
+    """OpenAI's base64 form of a vector."""
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
+def event(value: dict[str, Any]) -> bytes:
+    """One server-sent event."""
+    return b"data: " + orjson.dumps(value) + b"\n\n"
