@@ -1,0 +1,29 @@
+"""Every test of the engine that opens sockets runs on asyncio's own event loop and on uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+import uvloop
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs a coroutine; what the event loop's exception handler hears of fails the test."""
+    factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
+
+    def runner(main: Coroutine[Any, Any, None]) -> None:
+        unseen: list[dict[str, Any]] = []
+        with asyncio.Runner(loop_factory=factory) as loop_runner:
+            loop_runner.get_loop().set_exception_handler(lambda loop, context: unseen.append(context))
+            loop_runner.run(main)
+        gc.collect()  # an unclosed socket warns when it is freed, and warnings are errors
+        assert unseen == []
+
+    return runner
