@@ -1,0 +1,132 @@
+"""A report as text: a table for people, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from proxy.ledger.spend import Line, Report
+
+_BOLD, _DIM, _YELLOW, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[33m", "\x1b[0m"
+_COLUMNS: tuple[tuple[str, Callable[[Line], object]], ...] = (
+    ("requests", lambda total: True),
+    ("attempts", lambda total: True),
+    ("served", lambda total: True),
+    ("failed", lambda total: total.failed),
+    ("cut", lambda total: total.cut),
+    ("gone", lambda total: total.cancelled),
+    ("input", lambda total: True),
+    ("output", lambda total: True),
+    ("cached", lambda total: total.cached),
+    ("cost $", lambda total: True),
+    ("unknown", lambda total: total.unknown),
+)
+"""Heads, and whether the column is worth its room, by the total."""
+_MIN_NAME = 16
+_GAP = "  "
+
+
+def as_table(report: Report, width: int = 100, colour: bool = False) -> str:
+    """Lines of at most `width` characters (never less than the numbers need), each ended by a newline."""
+    if not report.lines:
+        return "Nothing on record in this time.\n"
+    heads = tuple(head for head, shown in _COLUMNS if shown(report.total))
+    rows = [_cells(line, report.total) for line in (*report.lines, report.total)]
+    widths = [max(len(head), *(len(row[i]) for row in rows)) for i, head in enumerate(heads)]
+    room = width - sum(widths) - len(_GAP) * len(heads)
+    names = [line.name or "(none)" for line in report.lines]
+    name_width = max(_MIN_NAME, min(room, max(len(name) for name in (*names, "total", report.by))))
+
+    def text(name: str, cells: tuple[str, ...]) -> str:
+        shown = name if len(name) <= name_width else name[: name_width - 1] + "…"
+        padded = (cell.rjust(size) for cell, size in zip(cells, widths, strict=True))
+        return _GAP.join((shown.ljust(name_width), *padded)).rstrip()
+
+    head = text(report.by, heads)
+    lines = [
+        _painted(head, _BOLD, colour),
+        _painted("─" * len(head), _DIM, colour),
+        *(text(name, row) for name, row in zip(names, rows[:-1], strict=True)),
+        _painted("─" * len(head), _DIM, colour),
+        _painted(text("total", rows[-1]), _BOLD, colour),
+        *(_painted(note, _YELLOW, colour) for note in _notes(report.total)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def as_json(report: Report) -> str:
+    """One object; costs are decimal text, `null` where nothing is known."""
+    document = {
+        "by": report.by,
+        "since": _instant(report.since),
+        "until": _instant(report.until),
+        "lines": [_values(line) for line in report.lines],
+        "total": _values(report.total),
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def as_csv(report: Report) -> str:
+    """A head and a row for each line, without the total; an unknown cost is an empty field. (RFC 4180)"""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([report.by, *(field.name for field in fields(Line)[1:])])
+    for line in report.lines:
+        writer.writerow(["" if value is None else value for value in _values(line).values()])
+    return out.getvalue()
+
+
+def _cells(line: Line, total: Line) -> tuple[str, ...]:
+    counts = (line.requests, line.attempts, line.served, line.failed, line.cut, line.cancelled)
+    tokens = (line.input, line.output, line.cached)
+    cells = (*map(str, counts), *map(_short, tokens), _dollars(line.cost), str(line.unknown))
+    return tuple(cell for cell, (_, shown) in zip(cells, _COLUMNS, strict=True) if shown(total))
+
+
+def _short(count: int) -> str:
+    """A count in at most six characters: 12345, 1.23M."""
+    for unit, size in (("T", 10**12), ("G", 10**9), ("M", 10**6)):
+        if count >= size:
+            return f"{count / size:.2f}{unit}"
+    return str(count) if count < 100_000 else f"{count / 1000:.0f}k"
+
+
+def _dollars(cost: Decimal | None) -> str:
+    """Cents and more to four places; a smaller sum to its first two digits, so that it does not look like nothing."""
+    if cost is None:
+        return "?"
+    if cost == 0:
+        return "0"
+    if abs(cost) >= Decimal("0.01"):
+        return f"{cost:.4f}"
+    return f"{cost:.{1 - cost.adjusted()}f}"
+
+
+def _notes(total: Line) -> list[str]:
+    notes = []
+    if total.unknown:
+        notes.append(f"{total.unknown} attempts of unknown cost are not in the sum.")
+    if total.maybe_billed:
+        notes.append(f"{total.maybe_billed} failed attempts may have been billed by the upstream all the same.")
+    if total.estimated:
+        notes.append(f"{total.estimated_share:.0%} of the token counts are estimates.")
+    return notes
+
+
+def _values(line: Line) -> dict[str, Any]:
+    return asdict(line) | {"cost": None if line.cost is None else format(line.cost, "f")}
+
+
+def _instant(time: float | None) -> str | None:
+    return None if time is None else datetime.fromtimestamp(time, UTC).isoformat()
+
+
+def _painted(text: str, code: str, colour: bool) -> str:
+    return f"{code}{text}{_RESET}" if colour else text
