@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 from proxy.config.spec.scalars import Text
 from proxy.config.spec.shapes import Either, Json, Key, ListOf, MapOf, Table, Type, Variants
+from proxy.config.spec.settings import SETTINGS
 from proxy.config.spec.top import TOP
 
+SHARED = {id(key.type): key.name for key in SETTINGS}
+"""What stands in many places is written once."""
 ID = "https://wayline.invalid/routes.schema.json"
 
 
@@ -25,12 +29,22 @@ def json_schema() -> dict[str, Any]:
                 "type": "string",
                 "pattern": r"\$\{",
                 "description": "Holds ${VAR}, ${VAR:-default} or ${file:/path}.",
-            }
+            },
+            **{key.name: _written(key.type) for key in SETTINGS},
         },
     }
 
 
+def as_text() -> str:
+    """The schema as the file that is committed."""
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
 def _schema(kind: Type) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{SHARED[id(kind)]}"} if id(kind) in SHARED else _written(kind)
+
+
+def _written(kind: Type) -> dict[str, Any]:
     match kind:
         case Table():
             return _table(kind)

@@ -1,0 +1,76 @@
+"""`wayline check`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from proxy.cli.picture import picture, plain
+from proxy.config.load import load_file
+from proxy.config.prices import price_targets
+from proxy.config.problem import Problems
+from proxy.config.values import Config
+from proxy.core.price import Price
+
+STYLES: dict[str, dict[str, Any]] = {
+    "head": {"bold": True},
+    "good": {"fg": "green"},
+    "off": {"fg": "yellow"},
+    "bad": {"fg": "red", "bold": True},
+    "dim": {"dim": True},
+}
+
+
+def paint(text: str, role: str) -> str:
+    """For a terminal."""
+    return click.style(text, **STYLES[role])
+
+
+def run(path: Path, *, as_json: bool, colour: bool) -> int:
+    """Prints; returns the exit status."""
+    found = load_file(path)
+    if isinstance(found, Problems):
+        _tell(found, as_json=as_json)
+        return 1
+    config, warning = price_targets(found)
+    if as_json:
+        click.echo(json.dumps({"ok": True, **_facts(config)}, indent=2))
+        return 0
+    for line in picture(config, paint if colour else plain):
+        click.echo(line, color=colour)
+    if warning:
+        click.echo(f"warning: {warning}", err=True)
+    return 0
+
+
+def _tell(problems: Problems, *, as_json: bool) -> None:
+    if as_json:
+        told = [
+            {"line": p.mark.line, "column": p.mark.column, "path": p.path, "message": p.message} for p in problems.items
+        ]
+        click.echo(json.dumps({"ok": False, "file": problems.source, "problems": told}, indent=2))
+        return
+    for line in problems.lines():
+        click.echo(line, err=True)
+    count = len(problems.items)
+    click.echo(f"{problems.source}: {count} problem{'s' if count > 1 else ''}", err=True)
+
+
+def _facts(config: Config) -> dict[str, Any]:
+    """What a program may want to know. No key, no header, no parameter."""
+    return {
+        "file": config.source,
+        "backends": {b.name: {"type": b.type, "missing": list(b.missing)} for b in config.backends.values()},
+        "routes": {r.name: [{"target": t.name, **_money(t.price)} for t in r.targets] for r in config.routes.values()},
+        "left_out": [{"route": out.route, "target": out.target, "reason": out.reason} for out in config.left_out],
+    }
+
+
+def _money(price: Price | None) -> dict[str, Any]:
+    """Decimal digits as text: JSON's numbers would be read as binary fractions."""
+    if price is None:
+        return {"price": None}
+    return {"price": {name: None if value is None else str(value) for name, value in price._asdict().items()}}

@@ -1,0 +1,122 @@
+"""The commands and their options. What they do is elsewhere, and imported when they run.
+
+Exit status: 0 fine; 1 the configuration has problems, or what was asked for could not be done;
+2 the command line itself is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from proxy.ledger.spend import By
+
+CONFIG = Path("routes.yaml")
+FILE = click.Path(path_type=Path, dir_okay=False)
+_config = click.option("--config", "-c", type=FILE, default=CONFIG, show_default=True, help="The configuration.")
+
+
+def _version(context: click.Context, _option: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        from proxy import __version__
+
+        click.echo(f"wayline {__version__}")
+        context.exit()
+
+
+def colours() -> bool:
+    """Only on a terminal, and not where the user wants none (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit status: 0 fine, 1 problems (of the configuration, or in doing it), 2 wrong command line.",
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
+def wayline() -> None:
+    """One OpenAI-compatible endpoint in front of every model."""
+
+
+@wayline.command()
+@_config
+@click.option("--host", help="Listen here instead of where the configuration says.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The same for the port (0: any free one).")
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that share it.")
+def serve(config: Path, host: str | None, port: int | None, workers: int) -> None:
+    """Serve until told to stop.
+
+    SIGTERM drains, SIGHUP loads the configuration again.
+    """
+    from proxy.app import serve as run
+
+    sys.exit(run(config, host=host, port=port, workers=workers))
+
+
+@wayline.command()
+@click.argument("file", type=FILE, required=False)
+@click.option("--config", "-c", type=FILE, help="The same as FILE.  [default: routes.yaml]")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def check(file: Path | None, config: Path | None, as_json: bool) -> None:
+    """Check a configuration and draw what it means.
+
+    Shows its routes, prices, what is left out and why. Starts nothing and calls no backend. Problems go to
+    standard error, each with its file, line and column.
+    """
+    from proxy.cli.check import run
+
+    if file and config and file != config:
+        raise click.UsageError("give the file once: as FILE or with --config")
+    sys.exit(run(file or config or CONFIG, as_json=as_json, colour=colours()))
+
+
+@wayline.command()
+@click.argument("since", default="today")
+@_config
+@click.option("--ledger", type=FILE, help="The ledger's database, instead of asking the configuration where it is.")
+@click.option("--until", help="Up to, and without, this day.")
+@click.option(
+    "--by", type=click.Choice(["route", "target", "backend", "day", "key"]), default="route", show_default=True
+)
+@click.option("--utc", is_flag=True, help="Days begin at midnight UTC, not local time.")
+@click.option("--json", "form", flag_value="json", help="For programs.")
+@click.option("--csv", "form", flag_value="csv", help="For spreadsheets.")
+def spend(
+    since: str, config: Path, ledger: Path | None, until: str | None, by: By, utc: bool, form: str | None
+) -> None:
+    """What was spent. SINCE is today, yesterday, a span like 7d, 30d or 12h, or a date like 2026-11-01."""
+    from proxy.cli.spend import run
+
+    sys.exit(run(since, until, by, config=config, ledger=ledger, utc=utc, form=form or "table", colour=colours()))
+
+
+@wayline.command()
+@click.option("--markdown", is_flag=True, help="A table of every key instead.")
+def schema(markdown: bool) -> None:
+    """Print the JSON schema of routes.yaml, for editors."""
+    from proxy.config.schema import as_text, reference
+
+    click.echo(reference() if markdown else as_text(), nl=False)
+
+
+@wayline.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell.
+
+    bash: eval "$(wayline completion bash)" in ~/.bashrc; zsh the same in ~/.zshrc;
+    fish: wayline completion fish > ~/.config/fish/completions/wayline.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.ClickException(f"no completion for {shell}")
+    click.echo(kind(wayline, {}, "wayline", "_WAYLINE_COMPLETE").source())

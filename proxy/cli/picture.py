@@ -1,0 +1,171 @@
+"""A configuration as a readable picture, at most 100 columns wide. Pure: `Config` in, lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+
+from proxy.config.address import is_loopback
+from proxy.config.kinds import BACKEND_TYPES
+from proxy.config.values import Backend, Config
+from proxy.config.variables import why_missing
+from proxy.core.price import Price
+from proxy.core.route import Retry, Route, Target
+
+WIDTH = 100
+LONGEST_NAME = 48
+
+Paint = Callable[[str, str], str]
+"""(text, role) -> text; roles are `head`, `good`, `off`, `bad`, `dim`."""
+
+
+def plain(text: str, _role: str) -> str:
+    """Without colours."""
+    return text
+
+
+def picture(config: Config, paint: Paint) -> Iterator[str]:
+    """The lines."""
+    used = sum(not b.missing for b in config.backends.values())
+    routes = len(config.routes)
+    yield paint(_cut(f"{config.source} is fine", WIDTH), "head") + (
+        f": {routes} route{'s' * (routes != 1)}, {used} of {len(config.backends)} backends in use"
+    )
+    yield ""
+    yield from _front(config)
+    yield ""
+    yield paint("backends", "head")
+    width = _width(config.backends)
+    for backend in config.backends.values():
+        yield from _backend(backend, width, paint)
+    yield ""
+    yield paint("routes", "head") + paint("  (US dollars per million tokens)", "dim")
+    for route in config.routes.values():
+        yield from _route(config, route, paint)
+
+
+def _front(config: Config) -> Iterator[str]:
+    listen = config.listen
+    host = f"[{listen.host}]" if ":" in listen.host else listen.host
+    callers = f"{len(config.keys)} keys of callers" if len(config.keys) > 1 else "1 key of a caller"
+    yield f"listen   http://{host}:{listen.port}, {callers if config.keys else 'no keys asked for'}" + (
+        " (only this machine reaches it)" if is_loopback(listen.host) else ""
+    )
+    yield f"ledger   {_cut(config.ledger, WIDTH - 9) if config.ledger else 'none: nothing is put on record'}"
+    if config.cors:
+        yield _cut(f"cors     {', '.join(config.cors.origins)}", WIDTH)
+    if config.direct:
+        yield "direct   backend/model may be asked for by name"
+
+
+def _backend(backend: Backend, width: int, paint: Paint) -> Iterator[str]:
+    start = f"  {_cut(backend.name, width):<{width}}  {backend.type:<9}  "
+    room = WIDTH - len(start)
+    if backend.missing:
+        yield start + paint(_cut(f"not configured: {why_missing(backend.missing)}", room), "off")
+        return
+    limit = f", at most {backend.concurrency} at once" if backend.concurrency else ""
+    if BACKEND_TYPES[backend.type].ours:
+        where = f"runs here (engine {backend.engine})"
+        if backend.isolation == "none":
+            where += ", inside this process"
+    else:
+        where = f"{backend.base_url}, {'with a key' if backend.api_key else 'no key'}"
+    yield start + paint(_cut(where + limit, room), "good")
+    for model in backend.models.values():
+        what = f"{model.name}: {model.package or model.path}, {model.n_ctx} tokens of context"
+        more = [
+            *([f"{model.parallel} at once"] if model.parallel > 1 else []),
+            *(["embeddings"] if model.embedding else []),
+            *(["loaded at start"] if model.preload else []),
+        ]
+        yield " " * len(start) + _cut(", ".join([what, *more]), room)
+
+
+def _route(config: Config, route: Route, paint: Paint) -> Iterator[str]:
+    out = [o for o in config.left_out if o.route == route.name]
+    tried = len(route.targets)
+    note = ""
+    if not tried:
+        note = paint("  no target is left: answers 503", "bad")
+    elif tried > route.max_attempts:
+        note = paint(f"  one request tries at most {route.max_attempts} of these", "dim")
+    yield f"  {paint(_cut(route.name, LONGEST_NAME), 'head')}{note}"
+    words = _route_words(route)
+    if words:
+        yield "       " + paint(_cut(words, WIDTH - 7), "dim")
+    width = _width([*(t.name for t in route.targets), *(o.target for o in out)])
+    for number, target in enumerate(route.targets, 1):
+        yield from _target(config, target, number, width, paint)
+    for left in out:
+        start = f"    -  {_cut(left.target, width):<{width}}  "
+        yield start + paint(_cut(f"left out: {left.reason}", WIDTH - len(start)), "off")
+
+
+def _route_words(route: Route) -> str:
+    words = {
+        "answers carry the route's name as model": route.reply_model_is_route,
+        "embeddings may fail over: same vectors": route.same_vectors,
+        "what a filter refuses goes to the next target": route.filtered_goes_elsewhere,
+    }
+    return ", ".join(word for word, said in words.items() if said)
+
+
+def _target(config: Config, target: Target, number: int, width: int, paint: Paint) -> Iterator[str]:
+    start = f"    {number}  {_cut(target.name, width):<{width}}  "
+    yield start + _cut(_price(target.price), WIDTH - len(start))
+    words = _settings(config, target)
+    if words:
+        yield "       " + paint(_cut(words, WIDTH - 7), "dim")
+
+
+def _settings(config: Config, target: Target) -> str:
+    """What is not as it would be without being said."""
+    usual = BACKEND_TYPES[config.backends[target.backend].type].timeouts
+    pairs = zip(target.timeouts._fields, target.timeouts, usual, strict=True)
+    words = [f"{name} {value:g} s" for name, value, default in pairs if value != default]
+    if target.retry != Retry():
+        words.append(f"{target.retry.same_target} more tries, patience {target.retry.patience:g} s")
+    if target.concurrency:
+        words.append(f"at most {target.concurrency} at once")
+    for label, names in (
+        ("defaults", target.defaults),
+        ("overrides", target.overrides),
+        ("drops", sorted(target.drop)),
+        ("headers", target.headers),
+    ):
+        if names:
+            words.append(f"{label} {' '.join(names)}")
+    return ", ".join(words)
+
+
+def _price(price: Price | None) -> str:
+    if price is None:
+        return "price unknown (say it with `price`)"
+    if price.origin == "local":
+        return "free"
+    parts = [f"{_dollars(price.input)} in", f"{_dollars(price.output)} out"]
+    for value, name in (
+        (price.cached_input, "cached"),
+        (price.cache_write, "cache write"),
+        (price.reasoning, "reasoning"),
+    ):
+        if value is not None:
+            parts.append(f"{_dollars(value)} {name}")
+    source = "" if price.origin == "config" else f"  {price.origin}"
+    return ", ".join(parts) + source + (f" since {price.dated}" if price.dated else "")
+
+
+def _dollars(value: Decimal) -> str:
+    """With two places at least, and all that there are."""
+    digits = f"{value.normalize():f}"
+    whole, _, part = digits.partition(".")
+    return f"${whole}.{part:0<2}"
+
+
+def _width(names: Iterable[str]) -> int:
+    return min(max((len(name) for name in names), default=0), LONGEST_NAME)
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: max(room - 1, 0)] + "…"
