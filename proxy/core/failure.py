@@ -36,6 +36,7 @@ class FailureKind(Enum):
     UNSUPPORTED = "unsupported"
     BAD_REQUEST = "bad_request"
     FILTERED = "content_filter"
+    TOOL_USE = "tool_use_failed"
     CLIENT_GONE = "client_gone"
     BUSY = "busy"
     DRAINING = "draining"
@@ -155,6 +156,9 @@ VERDICTS: dict[FailureKind, Verdict] = {
     K.UNSUPPORTED: _request(Elsewhere.YES, Blame.NOBODY, "unsupported_parameter", 80),
     K.BAD_REQUEST: _request(Elsewhere.NO, Blame.CLIENT, "bad_request", 90),
     K.FILTERED: _request(Elsewhere.BY_ROUTE, Blame.NOBODY, "content_filter", 85),
+    K.TOOL_USE: Verdict(
+        Elsewhere.YES, Blame.NOBODY, False, 0.0, True, True, 400, "invalid_request_error", "tool_use_failed", 70
+    ),
     K.CLIENT_GONE: Verdict(Elsewhere.NO, Blame.NOBODY, False, 0.0, False, False, 499, "cancelled", "client_gone", 100),
     K.BUSY: _ours(Elsewhere.YES, "queue_full", 40),
     K.DRAINING: _ours(Elsewhere.NO, "draining", 41),

@@ -1,0 +1,69 @@
+"""Token counts out of what OpenAI-speaking backends report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.core.usage import Usage
+
+_MAX = 1 << 40
+"""A count beyond this is nonsense, not a count."""
+
+
+def usage_in(reply: Mapping[str, Any]) -> Usage | None:
+    """The usage in an answer or a chunk; `None` where none is reported.
+
+    Groq states it in `x_groq.usage` of the finishing chunk whether it was asked for or not.
+    """
+    usage = read_usage(reply.get("usage"))
+    if usage is None and "x_groq" in reply:
+        usage = read_usage(_at(reply["x_groq"], "usage"))
+    return usage
+
+
+def read_usage(usage: object) -> Usage | None:
+    """A `usage` object. A zero that is reported stays zero; a part that is not reported counts as zero."""
+    if not isinstance(usage, dict):
+        return None
+    total = _count(usage.get("total_tokens"))
+    given = _first(usage.get("prompt_tokens"), usage.get("input_tokens"))
+    made = _first(usage.get("completion_tokens"), usage.get("output_tokens"))
+    if given is None and made is None:
+        return None
+    given, made = _complete(given, made, total)
+    details = usage.get("prompt_tokens_details")
+    cached = _first(_at(details, "cached_tokens"), usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens"))
+    written = _first(_at(details, "cache_write_tokens"), usage.get("cache_creation_input_tokens"))
+    reasoning = _first(_at(usage.get("completion_tokens_details"), "reasoning_tokens"), usage.get("reasoning_tokens"))
+    if reasoning and total == given + made + reasoning:
+        made += reasoning  # xAI leaves reasoning out of completion_tokens, and charges for it
+    return Usage(given, made, cached or 0, written or 0, reasoning or 0)
+
+
+def _complete(given: int | None, made: int | None, total: int | None) -> tuple[int, int]:
+    """Embeddings report no output; of a pair with one number missing the total tells the other."""
+    if given is None:
+        made = made or 0
+        return max((total or made) - made, 0), made
+    if made is None:
+        return given, max((total or given) - given, 0)
+    return given, made
+
+
+def _first(*values: object) -> int | None:
+    for value in values:
+        count = _count(value)
+        if count is not None:
+            return count
+    return None
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value < _MAX else None
+
+
+def _at(value: object, name: str) -> object:
+    return value.get(name) if isinstance(value, dict) else None
