@@ -105,7 +105,7 @@ def _invalid(raw: bytes, error: orjson.JSONDecodeError) -> BadBody:
 
 
 def _more_than(raw: bytes, most: int) -> bool:
-    """More opening brackets than `most`. By `find`, which runs at memchr's speed; `count` does not (33 us in 100 KB)."""
+    """More opening brackets than `most`. By `find`, at memchr's speed; `count` takes 33 us for 100 KB."""
     seen = 0
     for bracket in (b"{", b"["):
         at = raw.find(bracket)

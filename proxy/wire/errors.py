@@ -77,6 +77,10 @@ class Refusal:
     body: bytes
     headers: bytes = JSON
 
+    def with_lines(self, more: bytes) -> Refusal:
+        """The same with further header lines."""
+        return Refusal(self.status, self.body, self.headers + more)
+
     def headers_for(self, request_id: str) -> bytes:
         """The header lines with the request's id among them."""
         return self.headers + b"x-wayline-request-id: %b\r\n" % request_id.encode()
