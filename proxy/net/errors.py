@@ -54,8 +54,9 @@ class HandshakeFailed(DialFailed):
 def _handshake(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the upstream's certificate {_CERTIFICATE.get(error.verify_code, 'was not accepted')}"
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return f"the TLS handshake failed ({error.reason.replace('_', ' ').lower()})"
+    if isinstance(error, ssl.SSLError):
+        reason = getattr(error, "reason", None)  # OpenSSL's name for it; an error made in Python has none
+        return f"the TLS handshake failed ({(reason or 'unknown reason').replace('_', ' ').lower()})"
     return "the upstream closed the connection during the TLS handshake"
 
 
