@@ -89,7 +89,9 @@ def _arg(image: Image, value: str) -> None:
 
 
 def _env(image: Image, value: str) -> None:
-    image.environment.update(word.split("=", 1) for word in shlex.split(value))
+    for word in shlex.split(value):
+        name, _, given = word.partition("=")
+        image.environment[name] = given
 
 
 def _workdir(image: Image, value: str) -> None:
