@@ -101,8 +101,12 @@ class ErrorReader:
         wait = named_wait(headers, fault.body, text) if kind in _WAITS else None
         message = _FIXED.get(kind) or scrub(fault.message, self._hide) or _default(status)
         param = scrub(fault.param, self._hide, 200) if fault.param else None
-        code = "context_length_exceeded" if kind is K.CONTEXT_LENGTH else fault.code  # what clients look for
-        return Failure(kind, message, status, wait, code, fault.type, param)
+        code = "context_length_exceeded" if kind is K.CONTEXT_LENGTH else self._clean(fault.code)  # clients look for it
+        return Failure(kind, message, status, wait, code, self._clean(fault.type), param)
+
+    def _clean(self, word: str | None) -> str | None:
+        """A code or a type, unless there is something in it to hide."""
+        return word if word is not None and scrub(word, self._hide) == word else None
 
 
 def read_fault(value: object) -> Fault:
