@@ -29,7 +29,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Line], object]], ...] = (
     ("unknown", lambda total: total.unknown),
 )
 """Heads, and whether the column is worth its room, by the total."""
-_MIN_NAME = 16
+_MIN_NAME = 12
 _GAP = "  "
 
 
@@ -112,12 +112,16 @@ def _dollars(cost: Decimal | None) -> str:
 def _notes(total: Line) -> list[str]:
     notes = []
     if total.unknown:
-        notes.append(f"{total.unknown} attempts of unknown cost are not in the sum.")
+        notes.append(f"Not in the sum, since nobody knows their cost: {_attempts(total.unknown)}.")
     if total.maybe_billed:
-        notes.append(f"{total.maybe_billed} failed attempts may have been billed by the upstream all the same.")
+        notes.append(f"Failed, and may have been billed all the same: {_attempts(total.maybe_billed)}.")
     if total.estimated:
         notes.append(f"{total.estimated_share:.0%} of the token counts are estimates.")
     return notes
+
+
+def _attempts(count: int) -> str:
+    return "1 attempt" if count == 1 else f"{count} attempts"
 
 
 def _values(line: Line) -> dict[str, Any]:

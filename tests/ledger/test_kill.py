@@ -1,0 +1,93 @@
+"""`kill -9` at any moment loses nothing that was acknowledged, and doubles nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.ledger.recover import recover
+from proxy.ledger.sqlite import open_ledger
+
+Rows = Callable[[str], list[tuple[Any, ...]]]
+
+_SERVER = """
+import itertools, os, sys
+from proxy.core.outcome import Ended, Outcome
+from proxy.ledger import writer
+from proxy.ledger.sqlite import open_ledger
+
+writer.LINGER = 0.003
+ledger = open_ledger(sys.argv[1], journal_size=256 * 1024)
+for number in itertools.count():
+    name = f"{os.getpid()}-{sys.argv[2]}-{number}"
+    ledger.record(Outcome(name, 1, "chat", "a/b", "a", Ended.SERVED, None, 200, False, 1.0, 0.0, None, None, 1.0,
+                          None, None, None, False, "", ""))
+    if not ledger.stats.lost:
+        os.write(1, name.encode() + b"\\n")
+"""
+
+
+def _killed(database: Path, servers: int, seconds: float, round_: int) -> list[str]:
+    """Run some servers on one database, kill them, and tell what they had acknowledged."""
+    command = [sys.executable, "-c", _SERVER, str(database), str(round_)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(servers)]
+    acknowledged = []
+    for process in running:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert first, "the server did not come up"
+        acknowledged.append(first)
+    killers = [threading.Timer(random.uniform(0, seconds), process.kill) for process in running]
+    for killer in killers:
+        killer.start()
+    for process in running:
+        assert process.stdout is not None
+        acknowledged += process.stdout.read().splitlines(keepends=True)
+        process.stdout.close()
+        assert process.wait() == -9
+    # The last line may be cut short: that one was not acknowledged.
+    return [line.decode().strip() for line in acknowledged if line.endswith(b"\n")]
+
+
+def _check(rows: Rows, acknowledged: list[str]) -> None:
+    found = Counter(name for (name,) in rows("request_id"))
+    assert [name for name in acknowledged if name not in found] == []
+    assert [name for name, times in found.items() if times > 1] == []
+
+
+def test_kill_9_again_and_again(database: Path, rows: Rows) -> None:
+    """Each start brings in what the one before left; two servers at a time die at different moments."""
+    acknowledged: list[str] = []
+    for round_ in range(4):
+        acknowledged += _killed(database, servers=2, seconds=0.15, round_=round_)
+    asyncio.run(open_ledger(database).close())
+    _check(rows, acknowledged)
+    assert len(acknowledged) > 100
+    assert [path.name for path in database.parent.iterdir()] == ["wayline.db"]
+
+
+def test_what_a_killed_server_left_is_brought_in_without_a_server(database: Path, rows: Rows) -> None:
+    acknowledged = _killed(database, servers=1, seconds=0.02, round_=0)
+    recover(database)
+    _check(rows, acknowledged)
+    assert recover(database) == 0
+
+
+@pytest.mark.slow
+def test_kill_9_sixty_times(database: Path, rows: Rows) -> None:
+    acknowledged: list[str] = []
+    for round_ in range(20):
+        acknowledged += _killed(database, servers=3, seconds=random.choice((0.0, 0.05, 0.5)), round_=round_)
+    asyncio.run(open_ledger(database).close())
+    _check(rows, acknowledged)
+    assert os.listdir(database.parent) == ["wayline.db"]
