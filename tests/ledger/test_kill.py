@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import subprocess
 import sys
@@ -90,4 +89,4 @@ def test_kill_9_sixty_times(database: Path, rows: Rows) -> None:
         acknowledged += _killed(database, servers=3, seconds=random.choice((0.0, 0.05, 0.5)), round_=round_)
     asyncio.run(open_ledger(database).close())
     _check(rows, acknowledged)
-    assert os.listdir(database.parent) == ["wayline.db"]
+    assert [path.name for path in database.parent.iterdir()] == ["wayline.db"]

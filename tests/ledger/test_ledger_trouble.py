@@ -1,9 +1,9 @@
-"""A disk that is locked, full or broken stops no request: rows wait, a counter counts, a line says so; then all is written."""
+"""A disk that is locked, full or broken stops no request: rows wait, a counter counts, a line says so; then all is
+written."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import subprocess
 import sys
@@ -90,11 +90,11 @@ def test_a_broken_file_is_left_behind_when_it_was_moved_away(
     ledger = open_ledger(database, heard)
     broken = database.with_name("broken")
     broken.write_bytes(b"\xff" * 8192)
-    os.replace(broken, database)
+    broken.replace(database)
     _record(ledger, served, range(20))
     _until(lambda: ledger.stats.errors > 0)
     assert "not a database" in str(heard.events[0][2]["error"])
-    os.replace(database, broken)
+    database.replace(broken)
     _until(lambda: ledger.stats.waiting == 0)
     asyncio.run(ledger.close())
     assert len(rows("id")) == 20
@@ -114,7 +114,7 @@ def test_beyond_the_bound_rows_are_counted_as_lost_and_said(
     _until(lambda: ledger.stats.waiting == 0)
     asyncio.run(ledger.close())
     assert len(rows("id")) == 100 - lost
-    assert heard.events[[name for name in heard.names()].index("ledger.lost")][2]["lost"] == lost
+    assert heard.events[heard.names().index("ledger.lost")][2]["lost"] == lost
 
 
 def test_what_cannot_be_written_at_the_end_is_brought_in_at_the_next_start(
@@ -154,8 +154,8 @@ def until(true):
     raise AssertionError((said, ledger.stats.waiting))
 
 def record(number):
-    ledger.record(Outcome(f"r{number}", 1, "chat", "a/b", "a", Ended.SERVED, None, 200, False, 1.0, 0.0, None, None, 1.0,
-                          None, None, None, False, "", ""))
+    ledger.record(Outcome(f"r{number}", 1, "chat", "a/b", "a", Ended.SERVED, None, 200, False, 1.0, 0.0, None, None,
+                          1.0, None, None, None, False, "", ""))
 
 for number in range(4000):
     record(number)
