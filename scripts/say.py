@@ -10,7 +10,7 @@ from pathlib import Path
 
 TAIL = 25
 PATIENCE = 8.0
-"""Seconds of silence after which it says how far it is."""
+"""Seconds of silence after which it says how far it is; then twice as long each time, up to a minute."""
 
 
 def line(text: str) -> None:
@@ -42,13 +42,14 @@ def attend(command: Sequence[str], doing: str, log: Path, environment: Mapping[s
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=environment
         )
-    began = time.monotonic()
+    began, wait = time.monotonic(), PATIENCE
     while True:
         try:
-            return process.wait(PATIENCE)
+            return process.wait(wait)
         except subprocess.TimeoutExpired:
+            wait = min(wait * 2, 60.0)
             seen = log.read_text(errors="replace").count("\nCollecting ")
-            so_far = f"; {seen} packages so far" if seen else ""
+            so_far = f"; {seen} packages so far" if seen > 1 else ""
             line(f"still {doing} after {time.monotonic() - began:.0f} s{so_far}")
         except KeyboardInterrupt:
             process.wait()
