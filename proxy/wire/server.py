@@ -14,6 +14,7 @@ import contextlib
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 
 import uvicorn
@@ -130,6 +131,9 @@ class GuardedServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         """By the loop, and without raising them again at the end as uvicorn does: stopping when asked is no failure."""
+        if threading.current_thread() is not threading.main_thread():  # only there can signals be taken
+            yield
+            return
         loop = asyncio.get_running_loop()
         handled: list[tuple[int, Callable[[], None]]] = [(signal.SIGINT, self.drain), (signal.SIGTERM, self.drain)]
         if self._on_reload is not None:
