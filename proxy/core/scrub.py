@@ -25,7 +25,7 @@ _IPV6 = re.compile(
 )
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\w)(?::\d+)?")
 _HOST = re.compile(
-    r"\b(?:localhost|(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+"
+    r"(?<![\w.-])(?:localhost|(?:[a-z0-9_-]+\.)+"
     r"(?:com|net|org|io|ai|dev|app|cloud|co|run|xyz|me|eu|us|uk|de|fr|cn|jp|local|localdomain|internal|intranet|lan|home|"
     r"corp|svc|cluster|test|arpa))\b(?::\d+)?(?:/[^\s\"'<>`)\]}]*)?",
     re.IGNORECASE,
