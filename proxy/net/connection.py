@@ -7,6 +7,7 @@ import select
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
+from proxy.core.call import HttpCall
 from proxy.core.failure import Failure
 from proxy.net.errors import BOMB, COMPRESSION, ENCODING, TRUNCATED, dial_failure, ended_cleanly, lost
 from proxy.net.inflate import Bomb, Broken, Inflate
@@ -20,6 +21,9 @@ LOOK_AFTER = 1.0
 event loop has not come to. It costs a system call, so a busy connection is spared it."""
 JOIN_LIMIT = 64 * 1024
 """A body up to this size is sent in one piece with its head; copying a larger one costs more than a second buffer."""
+
+SENT = HttpCall(b"")
+"""Stands for a call that is out and will not be sent again, so that its body is not kept while the answer comes."""
 
 _COMPRESSED = frozenset({b"gzip", b"x-gzip", b"deflate"})
 _DROPPED_HEADERS = frozenset({b"content-encoding", b"content-length"})
@@ -64,6 +68,8 @@ class Connection(asyncio.Protocol):
         body = call.body
         self._inflate = None
         self._reader.begin(bodiless=head.startswith(b"HEAD "))
+        if not call.repeatable:
+            flight.call = SENT
         transport = self.transport
         if transport is None or transport.is_closing():
             self.fail(dial_failure(ConnectionResetError()))  # nothing was sent
@@ -205,16 +211,14 @@ class Connection(asyncio.Protocol):
             self.fail(TRUNCATED)
             return
         self.flight = None
-        flight.connection = None
-        flight.over = True
-        if self._held:
-            self.resume()
+        sink = flight.finish()
+        self.resume()
         reader = self._reader
         if reader.keep and not reader.extra and not self._clogged:
             self.pool.give(self, reader.keep_for)
         else:
             self.close()
-        flight.sink.on_end()
+        sink.on_end()
 
     def _ended(self, error: Exception | None) -> None:
         """The peer sent EOF, or the connection broke."""

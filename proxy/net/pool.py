@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from time import monotonic
 
-from proxy.core.call import HttpCall, Origin
+from proxy.core.call import Headers, HttpCall, Origin
 from proxy.core.failure import Failure
 from proxy.net.connection import Connection
 from proxy.net.dial import Dialer, forwarded
@@ -21,27 +21,40 @@ SWEEP = 5.0
 """Seconds between looks for expired connections."""
 
 
+class _Silence:
+    """The sink of a call that is over. It lets go of the real one, whose owner commonly holds the flight: the two are
+    freed at once instead of by the collector."""
+
+    def on_head(self, status: int, headers: Headers) -> None: ...
+
+    def on_data(self, data: bytes) -> None: ...
+
+    def on_end(self) -> None: ...
+
+    def on_failure(self, failure: Failure) -> None: ...
+
+
+SILENCE = _Silence()
+
+
 class HttpFlight:
     """One call under way: waiting for a connection, or on one."""
 
-    __slots__ = ("_dialing", "call", "connect", "connection", "over", "pool", "retried", "sink")
+    __slots__ = ("_dialing", "call", "connect", "connection", "pool", "retried", "sink")
 
     def __init__(self, pool: Pool, call: HttpCall, sink: Sink, connect: float) -> None:
         self.pool = pool
         self.call = call
-        self.sink = sink
+        self.sink: Sink = sink
         self.connect = connect
         self.connection: Connection | None = None
         self._dialing: asyncio.Task[None] | None = None
         self.retried = False
-        self.over = False
 
     def abort(self) -> None:
         """Close its connection now (or stop waiting for one). Idempotent; harmless after the end."""
-        if self.over:
-            return
-        self.over = True
-        connection, self.connection = self.connection, None
+        connection = self.connection
+        self.finish()
         if connection is not None:
             connection.abort()
         elif self._dialing is not None:
@@ -57,12 +70,15 @@ class HttpFlight:
         if self.connection is not None:
             self.connection.resume()
 
+    def finish(self) -> Sink:
+        """It is over: gives the sink to be told, or silence where that was already."""
+        sink, self.sink = self.sink, SILENCE
+        self.connection = None
+        return sink
+
     def fail(self, failure: Failure) -> None:
         """Tell the sink, once."""
-        if not self.over:
-            self.over = True
-            self.connection = None
-            self.sink.on_failure(failure)
+        self.finish().on_failure(failure)
 
     def fail_dialing(self, failure: Failure) -> None:
         """Stop waiting for a connection, and tell the sink why."""
@@ -96,19 +112,26 @@ class HttpFlight:
                 await pool.dialer.open(pool.origin, pool.proxy, connection)
         except (DialFailed, OSError) as error:
             connection.abort()
+            self._landed()
             self.fail(dial_failure(error))
         except asyncio.CancelledError:
             connection.abort()
             raise
         else:
+            self._landed()
             connection.begin(self)
 
+    def _landed(self) -> None:
+        """Not dialing any more. The sink is told after it, since it may send again at once."""
+        self._dialing = None
+        self.pool.dialing.discard(self)
+
     def _dialed(self, task: asyncio.Task[None]) -> None:
-        if task is self._dialing:
-            self._dialing = None
-            self.pool.dialing.discard(self)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
+        if task is self._dialing:  # ended otherwise than by itself
+            self._landed()
+        if task.cancelled():
+            self.fail(CLOSED)  # by whoever ends the event loop; `abort` has said farewell to the sink
+        elif (error := task.exception()) is not None:
             # Whatever is not an I/O error is a defect: it must be seen, and nobody may wait for ever because of it.
             context = {"message": "making a connection failed unexpectedly", "exception": error}
             task.get_loop().call_exception_handler(context)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
 import uvloop
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_left_open() -> Iterator[None]:
+    """An unclosed socket warns when it is freed, and warnings are errors."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -23,7 +30,6 @@ def run(request: pytest.FixtureRequest) -> Run:
         with asyncio.Runner(loop_factory=factory) as loop_runner:
             loop_runner.get_loop().set_exception_handler(lambda loop, context: unseen.append(context))
             loop_runner.run(main)
-        gc.collect()  # an unclosed socket warns when it is freed, and warnings are errors
         assert unseen == []
 
     return runner

@@ -13,8 +13,8 @@ from typing import Self
 
 from proxy.core.call import Headers, HttpCall, Origin
 from proxy.core.failure import Failure, FailureKind
-from proxy.net.flight import Flight
 from proxy.net.httpnet import HttpNet
+from proxy.net.pool import HttpFlight
 from proxy.net.settings import NetSettings
 
 H = b"HTTP/1.1 200 OK\r\n"
@@ -201,7 +201,7 @@ async def engine(settings: NetSettings | None = None) -> AsyncIterator[HttpNet]:
         await net.close()
 
 
-def start(net: HttpNet, origin: Origin, call: HttpCall = POST, connect: float = 5.0) -> tuple[Heard, Flight]:
+def start(net: HttpNet, origin: Origin, call: HttpCall = POST, connect: float = 5.0) -> tuple[Heard, HttpFlight]:
     heard = Heard()
     return heard, net.send(origin, call, heard, connect=connect)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -117,5 +118,31 @@ def test_an_upstream_that_does_not_take_the_request_can_be_left(run: Run) -> Non
             flight.abort()
             await until(lambda: net.stats().open == 0)
             assert heard.calls == []
+
+    run(main())
+
+
+def test_a_call_that_is_over_keeps_neither_its_sink_nor_its_body(run: Run) -> None:
+    async def main() -> None:
+        async with Upstream(answering(OK)) as upstream, engine() as net:
+            heard, flight = start(net, upstream.origin)
+            await heard.ended.wait()
+            gone = weakref.ref(heard)
+            del heard
+            assert gone() is None
+            assert "0 bytes" in repr(flight.call)
+
+    run(main())
+
+
+def test_a_call_whose_task_is_cancelled_by_others_still_fails(run: Run) -> None:
+    async def main() -> None:
+        async with Upstream(answering(OK)) as upstream, engine() as net:
+            before = asyncio.all_tasks()
+            heard, _ = start(net, upstream.origin)
+            for task in asyncio.all_tasks() - before:
+                task.cancel()
+            await heard.ended.wait()
+            assert heard.kind is FailureKind.DRAINING
 
     run(main())

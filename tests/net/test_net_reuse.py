@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
+from proxy.core.call import Origin
 from proxy.core.failure import FailureKind
+from proxy.net.connection import LOOK_AFTER
+from proxy.net.httpnet import HttpNet
 from proxy.net.settings import NetSettings
 from tests.net.raw import GET, OK, H, Peer, Upstream, answering, ask, engine, start, until
 
@@ -163,5 +167,83 @@ def test_no_more_idle_connections_are_kept_than_set(run: Run) -> None:
                 await heard.ended.wait()
             await until(lambda: net.stats().open == 2)
             assert net.stats().idle == 2
+
+    run(main())
+
+
+def test_an_end_that_the_event_loop_has_not_come_to_is_seen_before_a_rested_connection_is_used(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setblocking(False)
+            async with engine() as net:
+                origin = Origin("http", "127.0.0.1", listener.getsockname()[1])
+                first, _ = start(net, origin)
+                peer, _ = await loop.sock_accept(listener)
+                await loop.sock_recv(peer, 1000)
+                await loop.sock_sendall(peer, OK)
+                await first.ended.wait()
+                rest_all(net)
+                peer.close()  # and not a turn of the loop between this and the next call
+                second, _ = start(net, origin)
+                peer, _ = await loop.sock_accept(listener)
+                await loop.sock_recv(peer, 1000)
+                await loop.sock_sendall(peer, OK)
+                await second.ended.wait()
+                assert second.body == b"hi"
+                peer.close()
+
+    run(main())
+
+
+def rest_all(net: HttpNet) -> None:
+    """As if the idle connections had rested long enough to be looked at."""
+    for pool in net._pools.values():
+        for connection in pool.idle:
+            connection._rested -= LOOK_AFTER
+
+
+def test_a_rested_connection_that_lives_is_used(run: Run) -> None:
+    async def main() -> None:
+        async with Upstream(answering(OK)) as upstream, engine() as net:
+            await ask(net, upstream.origin)
+            rest_all(net)
+            await ask(net, upstream.origin)
+            assert upstream.accepted == 1
+
+    run(main())
+
+
+def test_what_has_expired_is_closed_without_another_call(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.net.pool.SWEEP", 0.005)
+
+    async def main() -> None:
+        async with Upstream(answering(OK)) as upstream, engine(NetSettings(idle=0.03)) as net:
+            await ask(net, upstream.origin)
+            assert net.stats().open == 1
+            await until(lambda: net.stats()[:2] == (0, 0))
+            await ask(net, upstream.origin)
+            await until(lambda: net.stats()[:2] == (0, 0))
+
+    run(main())
+
+
+def test_a_burst_uses_the_newest_connections_first(run: Run) -> None:
+    async def main() -> None:
+        numbers: list[int] = []
+
+        async def script(peer: Peer) -> None:
+            while True:
+                await peer.request()
+                numbers.append(peer.number)
+                await peer.say(OK)
+
+        async with Upstream(script) as upstream, engine() as net:
+            for heard in [start(net, upstream.origin)[0] for _ in range(3)]:
+                await heard.ended.wait()
+            await until(lambda: net.stats().idle == 3)
+            for _ in range(3):
+                await ask(net, upstream.origin)
+            assert len(set(numbers[3:])) == 1
 
     run(main())
