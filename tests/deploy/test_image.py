@@ -20,7 +20,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    return build(tmp_path_factory.mktemp("image"))
+    built = build(tmp_path_factory.mktemp("image"))
+    # Here it runs as whoever runs the tests, in place of 10001.
+    os.chown(built.root / "data", os.geteuid(), os.getegid())
+    return built
 
 
 def free_port() -> int:
