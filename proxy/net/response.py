@@ -92,18 +92,10 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> None:
         """Take what came. Never raises: what is wrong is in `problem`, after whatever came right before it."""
-        if not self.headed and self._barren + len(data) > HEAD_LIMIT:
-            rest = HEAD_LIMIT - self._barren
-            if self._parse(data[:rest]):
-                self._parse(data[rest:])
-            else:
-                self.problem = self.problem or HEAD_TOO_LARGE
-        else:
-            self._parse(data)
-
-    def _parse(self, data: bytes) -> bool:
-        """True when the head is complete and more may come."""
         was_headed = self.headed
+        if not was_headed and self._barren + len(data) > HEAD_LIMIT:
+            self._feed_within(HEAD_LIMIT - self._barren, data)
+            return
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
@@ -117,7 +109,14 @@ class ResponseReader:
             self._barren += len(data)
             if self._barren > BARREN_LIMIT and was_headed and not self.done and self.problem is None:
                 self.problem = FRAMING_TOO_LARGE
-        return self.headed and self.problem is None
+
+    def _feed_within(self, rest: int, data: bytes) -> None:
+        """The head may take `rest` bytes more: it must be complete by then."""
+        self.feed(data[:rest])
+        if self.headed and self.problem is None:
+            self.feed(data[rest:])
+        else:
+            self.problem = self.problem or HEAD_TOO_LARGE
 
     def release(self) -> None:
         """Break the circle between reader and parser, so that a closed connection is freed without the collector."""
