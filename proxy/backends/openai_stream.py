@@ -41,6 +41,7 @@ class ChatDecoder:
         "_reply",
         "_said",
         "chars",
+        "finished",
         "model",
         "usage",
     )
@@ -58,6 +59,7 @@ class ChatDecoder:
         self._over = False
         """`[DONE]` or an error came: nothing after it counts."""
         self._failed = False
+        self.finished = False
         self.model = ""
         self.usage: Usage | None = None
         self.chars = 0
@@ -65,10 +67,6 @@ class ChatDecoder:
     @property
     def choices_seen(self) -> int:
         return len(self._reasons)
-
-    @property
-    def finished(self) -> bool:
-        return bool(self._reasons) and all(self._reasons.values())
 
     @property
     def filtered(self) -> bool:
@@ -196,8 +194,10 @@ class ChatDecoder:
         reason = choice.get("finish_reason")
         if reason:
             self._reasons[index] = str(reason)
+            self.finished = all(self._reasons.values())
         elif index not in self._reasons:
             self._reasons[index] = ""
+            self.finished = False
             if len(self._reasons) > _MAX_CHOICES:
                 raise Malformed(f"the upstream sent more than {_MAX_CHOICES} choices")
         return self._errors.fault_of(choice) if reason or "error" in choice else None
