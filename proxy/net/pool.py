@@ -111,15 +111,20 @@ class HttpFlight:
             async with asyncio.timeout(self.connect):
                 await pool.dialer.open(pool.origin, pool.proxy, connection)
         except (DialFailed, OSError) as error:
-            connection.abort()
+            self._drop(connection)
             self._landed()
             self.fail(dial_failure(error))
         except asyncio.CancelledError:
-            connection.abort()
+            self._drop(connection)
             raise
         else:
             self._landed()
             connection.begin(self)
+
+    def _drop(self, connection: Connection) -> None:
+        """Whatever there is of a connection that came to nothing."""
+        connection.abort()
+        self.pool.lost(connection)  # uvloop calls no `connection_lost` for one that it closes while making it
 
     def _landed(self) -> None:
         """Not dialing any more. The sink is told after it, since it may send again at once."""

@@ -160,6 +160,22 @@ def test_abort_over_tls_is_seen_by_the_upstream_at_once(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_abort_at_any_turn_of_connecting_leaves_nothing_open(run: Run, tls: bool) -> None:
+    async def main() -> None:
+        async with Upstream(silent, tls=server_side() if tls else None) as upstream, engine(trusting()) as net:
+            origin = Origin("https" if tls else "http", "localhost", upstream.port)
+            for turns in range(40):
+                heard, flight = start(net, origin)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                flight.abort()
+                await until(lambda: net.stats()[:3] == (0, 0, 0))
+                assert heard.calls == []
+
+    run(main())
+
+
 def test_large_bodies_go_both_ways_over_tls(run: Run) -> None:
     body = b"x" * 3_000_000
 
