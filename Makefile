@@ -25,7 +25,7 @@ test: ## the tests, but for those that need a compiler or minutes; ARGS= goes to
 
 test-all: ## every test; compiles llama-cpp-python once per machine (minutes)
 	@$(setup) all
-	@.venv/bin/python -m pytest -q $(ARGS)
+	@.venv/bin/python -m pytest $(ARGS)
 
 check: ## format, lint, strict types, import contract: changes nothing
 	@$(setup) dev

@@ -95,7 +95,7 @@ def make_venv() -> None:
 
 def pip(arguments: Sequence[str], doing: str) -> None:
     command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-    environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore", "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore", "PIP_USER": "0", "PYTHONUNBUFFERED": "1"}
     say.run([*command, *arguments], doing, log=CACHE / "pip.log", environment=environment, explain=say.pip_trouble)
 
 
