@@ -142,6 +142,22 @@ def test_it_counts_the_tokens_that_it_said_it_used() -> None:
     both_loops(test)
 
 
+def test_it_can_count_without_keeping_and_come_back_on_its_port() -> None:
+    async def test() -> None:
+        up = Upstream(lambda _, n: chat_ok(str(n), usage=(1, n)), keep=False)
+        ports = set()
+        for _ in range(2):
+            async with up:
+                ports.add(up.port)
+                await ask(up)
+                await ask(up)
+        assert len(ports) == 1
+        assert up.requests == []
+        assert (up.asked, up.tokens) == (4, Tokens(4, 6))
+
+    both_loops(test)
+
+
 def test_a_reset_is_a_reset_and_a_close_is_a_close() -> None:
     async def test() -> None:
         async with Upstream([Behaviour((Close(),)), Behaviour((Reset(),))]) as up:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import ssl
 import threading
@@ -66,17 +67,28 @@ class Connection:
 
 
 class Upstream:
-    """Listens on a loopback port of its own, or on the Unix socket `uds`; over TLS with `tls`."""
+    """Listens on a loopback port of its own, or on the Unix socket `uds`; over TLS with `tls`.
 
-    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None, uds: Path | None = None) -> None:
+    It keeps every request; with `keep=False`, for the hundred thousands of a soak, only counts. It can be entered again
+    after its end, and then has the same port: a backend that was down and is back.
+    """
+
+    def __init__(
+        self, script: Script, *, tls: ssl.SSLContext | None = None, uds: Path | None = None, keep: bool = True
+    ) -> None:
         self._script = script
         self._used = 0
         self._tls = tls
         self._uds = uds
+        self._keep = keep
         self._server: asyncio.Server | None = None
         self._lines: set[_Line] = set()
         self._waiting: list[asyncio.Future[None]] = []
         self.port = 0
+        self.asked = 0
+        """Requests that came."""
+        self.tokens = Tokens()
+        """The sum of all that the answers said they used."""
         self.requests: list[Request] = []
         self.connections: list[Connection] = []
         self.errors: list[Exception] = []
@@ -86,11 +98,6 @@ class Upstream:
     def base_url(self) -> str:
         """What goes into `base_url` of a backend."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/v1"
-
-    @property
-    def tokens(self) -> Tokens:
-        """The sum of all that the answers said they used."""
-        return sum((r.tokens for r in self.requests), Tokens())
 
     @property
     def open(self) -> int:
@@ -173,6 +180,18 @@ class Upstream:
         self.changed()
         return connection
 
+    def came(self, request: Request) -> None:
+        """A request came in."""
+        self.asked += 1
+        if self._keep:
+            self.requests.append(request)
+        self.changed()
+
+    def said(self, request: Request, tokens: Tokens) -> None:
+        """An answer said what it used."""
+        request.tokens += tokens
+        self.tokens += tokens
+
     def lost(self, line: _Line) -> None:
         """A connection is gone."""
         self._lines.discard(line)
@@ -241,14 +260,10 @@ class _Line(asyncio.Protocol):
             early = self._up.early("head")
             if early is None:
                 request.body = await self._body(request)
-            self._up.requests.append(request)
             self.connection.requests += 1
-            self._up.changed()
-
-            def said(tokens: Tokens, request: Request = request) -> None:
-                request.tokens += tokens
-
-            await play(early or self._up.behaviour(request), self._stream, said)
+            self._up.came(request)
+            behaviour = early or self._up.behaviour(request)
+            await play(behaviour, self._stream, functools.partial(self._up.said, request))
 
     async def _head(self) -> Request:
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:
@@ -259,7 +274,7 @@ class _Line(asyncio.Protocol):
         method, path, _ = first.split(" ", 2)
         pairs = (line.split(":", 1) for line in lines)
         headers = {name.strip().lower(): value.strip() for name, value in pairs}
-        return Request(len(self._up.requests), self.connection.n, method, path, raw, headers, self._loop.time())
+        return Request(self._up.asked, self.connection.n, method, path, raw, headers, self._loop.time())
 
     async def _body(self, request: Request) -> bytes:
         length = int(request.headers.get("content-length", "0"))
