@@ -20,6 +20,9 @@ from proxy.core.failure import Failure
 from proxy.core.route import Target
 from proxy.core.secret import Secret
 
+_LEAST_SECRET = 8
+"""Characters. A shorter key (`x`, `none`, `ollama`) only fills a place, and may be a word of an ordinary message."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenAICompatible:
@@ -74,6 +77,7 @@ class OpenAIDialect:
         self._embed_head = head(embed, where.authority, standard("application/json"), *more)
         secrets = [backend.api_key, *backend.headers.values(), *target.headers.values()]
         hide = [secret.reveal() for secret in secrets if isinstance(secret, Secret)]
+        hide = [text for text in hide if len(text) >= _LEAST_SECRET]
         if backend.base_url:
             hide += [where.authority, where.origin.host]
         self._errors = ErrorReader(hide, own_queue=spec.own_queue)

@@ -82,16 +82,18 @@ class ErrorReader:
         """The error in an answer under 200, if there is one; to be given to `in_stream`."""
         if answer.get("error") or answer.get("object") == "error":
             return answer
-        faults = (self.fault_of(choice) for choice in choices if isinstance(choice, dict))
-        return next((fault for fault in faults if fault is not None), None)
+        for choice in choices:
+            if isinstance(choice, dict) and (fault := self.fault_of(choice)) is not None:
+                return fault
+        return None
 
     def fault_of(self, choice: Mapping[str, Any]) -> object | None:
         """The error in one choice (OpenRouter's `error` and `finish_reason: error`), if there is one."""
         reason = choice.get("finish_reason")
-        broken_off = isinstance(reason, str) and reason in _BROKEN_OFF
-        if choice.get("error") or broken_off:
-            return {"error": choice.get("error") or {"code": reason}}
-        return None
+        error = choice.get("error")
+        if not error and type(reason) is str and reason in _BROKEN_OFF:
+            error = {"code": reason}
+        return {"error": error} if error else None
 
     def _failure(self, fault: Fault, status: int | None, headers: Headers) -> Failure:
         text = f"{fault.message} {fault.extra}"[:_MAX_TEXT]

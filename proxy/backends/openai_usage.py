@@ -53,14 +53,13 @@ def _complete(given: int | None, made: int | None, total: int | None) -> tuple[i
 
 def _first(*values: object) -> int | None:
     for value in values:
-        count = _count(value)
-        if count is not None:
+        if value is not None and (count := _count(value)) is not None:
             return count
     return None
 
 
 def _count(value: object) -> int | None:
-    if isinstance(value, float) and value.is_integer():
+    if type(value) is float and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 <= value < _MAX else None
 

@@ -164,6 +164,12 @@ def test_no_message_tells_our_key_our_account_or_our_addresses(status: int) -> N
         assert part not in repr(got)
 
 
+def test_a_key_that_is_none_does_not_garble_messages() -> None:
+    backend = Backend("b", "openai", "http://127.0.0.1:8000/v1", Secret("x"))
+    got = bind(backend, Target("b/m", "b", "m")).failure(400, [], orjson.dumps(error("expected an integer")))
+    assert got.message == "expected an integer"
+
+
 @pytest.mark.parametrize("status", [401, 403, 402, 404, 429])
 def test_what_is_about_our_key_or_account_is_not_told_in_the_upstreams_words(status: int) -> None:
     assert "Mr. Miller" not in failed(status, error("the account of Mr. Miller is closed")).message
