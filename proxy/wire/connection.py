@@ -7,8 +7,12 @@ moved on meanwhile is armed for again, so that a request on a kept-alive connect
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import socket
 import struct
+import sys
+import termios
 from asyncio import TimerHandle
 from typing import Any
 
@@ -22,6 +26,8 @@ from proxy.wire.turn import Turn
 LINGER = 2.0
 """Seconds after a refusal in which what the client still sends is read and thrown away: closing at once would reset
 the connection, and the client could lose the refusal (RFC 9112 section 9.6)."""
+TIOCOUTQ = termios.TIOCOUTQ if sys.platform == "linux" else None
+"""Asks a socket for its unacknowledged bytes (tcp(7), SIOCOUTQ)."""
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER, on, 0 s: closing resets the connection."""
 
@@ -103,7 +109,7 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self.writable = False
-        self.taken = self.sent - self.transport.get_write_buffer_size()
+        self.taken = self.sent - self._untaken()
         self._until(self.limits.write_timeout)
 
     def resume_writing(self) -> None:
@@ -112,6 +118,21 @@ class Connection(HttpToolsProtocol):
         self.taken = None
         if self.turn is not None:
             self.turn.ready()
+
+    def _untaken(self) -> int:
+        """Bytes that the client's machine has not acknowledged: in the transport's buffer, and in the kernel's.
+
+        The transport alone would not do: the kernel takes nothing from it until a good part of its own buffer, up to
+        some MiB, is free, which takes a slow but honest reader minutes.
+        """
+        waiting = self.transport.get_write_buffer_size()
+        sock = self.transport.get_extra_info("socket")
+        if self.closing or sock is None or TIOCOUTQ is None:
+            return waiting
+        with contextlib.suppress(OSError):
+            (kept,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), TIOCOUTQ, b"\0\0\0\0"))
+            waiting += kept
+        return waiting
 
     # Deadlines
 
@@ -134,9 +155,9 @@ class Connection(HttpToolsProtocol):
         if self.loop.time() + 0.002 < self.deadline:
             self._arm(self.deadline)
             return
-        waiting = self.transport.get_write_buffer_size()
-        if waiting:
-            taken = self.sent - waiting
+        untaken = self._untaken()
+        if untaken:
+            taken = self.sent - untaken
             if taken == self.taken:
                 self._left()
                 self.transport.abort()

@@ -108,7 +108,7 @@ def refusal(
 
 def scrubbed(text: str) -> str:
     """A message from elsewhere without what looks like a key or an address, and not endless."""
-    return _KEY.sub("***", _URL.sub("***", text))[:LONGEST_MESSAGE]
+    return _KEY.sub("***", _URL.sub("***", text[: 2 * LONGEST_MESSAGE]))[:LONGEST_MESSAGE]
 
 
 def _parts(failure: Failure) -> tuple[str, str, str, str | None]:

@@ -24,7 +24,9 @@ from proxy.config.values import Cors, Listen
 from proxy.wire.connection import Connection, GuardedConfig
 from proxy.wire.door import Door, Draining
 from proxy.wire.guard import GuardedProtocol
+from proxy.wire.listening import bind
 from proxy.wire.reply import Endpoint
+from proxy.wire.workers import Tether
 
 log = logging.getLogger("wayline.server")
 
@@ -32,32 +34,6 @@ Address = tuple[str, int]
 BACKLOG = 2048
 LOOK_AGAIN = 0.05
 """Seconds between two looks at whether requests are still under way."""
-
-
-def bind(host: str, port: int, *, reuse_port: bool = False) -> list[socket.socket]:
-    """A bound socket for each address that `host` has; with port 0 all get the same free one.
-
-    Raises OSError: the address is in use, or is none of this machine.
-    """
-    sockets: list[socket.socket] = []
-    try:
-        for family, kind, number, _, address in socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
-            sock = socket.socket(family, kind, number)
-            sockets.append(sock)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if reuse_port:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sock.bind((address[0], port, *address[2:]))
-            port = sock.getsockname()[1]
-    except OSError:
-        for sock in sockets:
-            sock.close()
-        raise
-    return sockets
 
 
 class GuardedServer(uvicorn.Server):
@@ -69,6 +45,7 @@ class GuardedServer(uvicorn.Server):
         *,
         on_reload: Callable[[], None] | None = None,
         ready: Callable[[Address], None] | None = None,
+        tether: Tether | None = None,
     ) -> None:
         super().__init__(config)
         self.door = config.door
@@ -76,6 +53,7 @@ class GuardedServer(uvicorn.Server):
         """No request was cut off."""
         self._on_reload = on_reload
         self._ready = ready
+        self._tether = tether
         self._stop: asyncio.Event = asyncio.Event()
 
     def drain(self) -> None:
@@ -96,11 +74,18 @@ class GuardedServer(uvicorn.Server):
             self._ready(sockets[0].getsockname()[:2])
 
     async def main_loop(self) -> None:
+        with contextlib.ExitStack() as held:
+            if self._tether is not None:
+                held.enter_context(self._tether.hold(asyncio.get_running_loop(), self.drain))
+                self._tether.ready()
+            await self._serve_until_told()
+            await self._wait_for_requests()
+
+    async def _serve_until_told(self) -> None:
         while not self._stop.is_set():
             self._tick()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), 1.0)
-        await self._wait_for_requests()
 
     async def _wait_for_requests(self) -> None:
         loop = asyncio.get_running_loop()
@@ -184,8 +169,10 @@ def run(
     reuse_port: bool = False,
     on_reload: Callable[[], None] | None = None,
     ready: Callable[[Address], None] | None = None,
+    tether: Tether | None = None,
 ) -> int:
     """Serves until told to stop; gives the exit status. `ready` gets the bound address when requests are taken.
+    A worker of a supervisor gives its `tether`, and stops when the parent dies.
 
     Raises OSError when the address cannot be bound, SystemExit when the app's start fails.
     """
@@ -193,7 +180,7 @@ def run(
     bound = list(sockets) if sockets is not None else bind(listen.host, listen.port, reuse_port=reuse_port)
 
     async def serve() -> int:
-        server = GuardedServer(config, on_reload=on_reload, ready=ready)
+        server = GuardedServer(config, on_reload=on_reload, ready=ready, tether=tether)
         await server.serve(bound)
         return 0 if server.clean else 1
 

@@ -19,11 +19,13 @@ from starlette.routing import Route
 
 from proxy.config.values import Cors, Listen
 from proxy.wire.door import Draining
+from proxy.wire.guard import GuardedProtocol
+from proxy.wire.listening import bind
 from proxy.wire.reply import Endpoint, Inbound, Reply
-from proxy.wire.server import GuardedServer, bind, configure
+from proxy.wire.server import GuardedServer, configure
 
 JSON = b"content-type: application/json\r\n"
-PATIENCE = 5.0
+PATIENCE = 20.0
 """Seconds after which a test gives up waiting."""
 
 
@@ -51,7 +53,11 @@ class Client:
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(PATIENCE)
-        self.sock.connect(address)
+        try:
+            self.sock.connect(address)
+        except OSError:
+            self.sock.close()
+            raise
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
 
@@ -71,18 +77,19 @@ class Client:
     def upto(self, mark: bytes) -> bytes:
         while mark not in self.buffer:
             data = self.sock.recv(65536)
-            assert data, f"the connection ended; so far: {self.buffer!r}"
+            assert data, f"the connection ended; so far: {self.buffer[:500]!r}"
             self.buffer += data
         head, _, self.buffer = self.buffer.partition(mark)
         return head + mark
 
     def exactly(self, size: int) -> bytes:
-        while len(self.buffer) < size:
-            data = self.sock.recv(65536)
-            assert data, f"the connection ended; so far: {self.buffer!r}"
-            self.buffer += data
-        data, self.buffer = self.buffer[:size], self.buffer[size:]
-        return data
+        data = bytearray(self.buffer)
+        while len(data) < size:
+            piece = self.sock.recv(1 << 20)
+            assert piece, f"the connection ended; so far: {bytes(data[:500])!r}"
+            data += piece
+        self.buffer = bytes(data[size:])
+        return bytes(data[:size])
 
     def rest(self) -> bytes:
         """Everything until the end of the connection."""
@@ -178,18 +185,24 @@ class Running:
         client.send(raw)
         return client.answer()
 
-    def call(self, action: Callable[[], Any]) -> Any:
-        """Runs something on the server's loop and gives what it gave."""
+    def call(self, *actions: Callable[[], Any]) -> Any:
+        """Runs them on the server's loop, in one go; gives what the last gave."""
         result: list[Any] = []
         done = threading.Event()
 
         def act() -> None:
-            result.append(action())
+            result.extend([action() for action in actions])
             done.set()
 
         self.loop.call_soon_threadsafe(act)
         assert done.wait(PATIENCE)
-        return result[0]
+        return result[-1]
+
+    def line(self) -> GuardedProtocol:
+        """The only connection, as the server has it."""
+        (line,) = self.server.server_state.connections
+        assert isinstance(line, GuardedProtocol)
+        return line
 
     def connections(self) -> int:
         return len(self.server.server_state.connections)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from proxy.wire.reply import Inbound, Reply
 from tests.wire.running import JSON, Running, post, serving, until
@@ -73,7 +74,7 @@ def test_a_request_that_comes_while_one_is_answered_waits_for_it(door: Running) 
     client.send(post("/held", b"3")[:-1])
     for number in (1, 2):
         assert len(door.held.requests) == number
-        door.call(lambda number=number: door.held.replies[number - 1].whole(200, JSON, b"%d" % number))
+        door.call(partial(door.held.replies[number - 1].whole, 200, JSON, b"%d" % number))
         assert client.answer().body == b"%d" % number
         if number == 1:
             door.held.took(2)
@@ -139,7 +140,7 @@ def test_the_head_of_a_stream_waits_for_the_first_piece_or_for_flush(door: Runni
     door.held.took()
     reply = door.held.replies[0]
     door.call(lambda: reply.start(200, JSON))
-    assert door.call(lambda: next(iter(door.server.server_state.connections)).sent) == 0  # type: ignore[union-attr]
+    assert door.call(lambda: door.line().sent) == 0
     door.call(reply.flush)
     assert client.head().status == 200
     door.call(lambda: reply.push(b"a"))
@@ -153,7 +154,7 @@ def test_an_abandoned_stream_cannot_pass_for_whole(door: Running) -> None:
     client.send(post("/held"))
     door.held.took()
     reply = door.held.replies[0]
-    door.call(lambda: (reply.start(200, JSON), reply.push(b"half"), reply.abandon()))
+    door.call(lambda: reply.start(200, JSON), lambda: reply.push(b"half"), reply.abandon)
     assert client.head().status == 200
     assert client.rest() == b"4\r\nhalf\r\n"  # what was said arrives; the last chunk is missing
     door.all_gone()
@@ -165,7 +166,7 @@ def test_an_abandoned_stream_to_http_1_0_is_reset(door: Running) -> None:
     client.send(post("/held", version="1.0"))
     door.held.took()
     reply = door.held.replies[0]
-    door.call(lambda: (reply.start(200, JSON), reply.push(b"half")))
+    door.call(lambda: reply.start(200, JSON), lambda: reply.push(b"half"))
     client.upto(b"half")
     door.call(reply.abandon)
     try:
@@ -191,7 +192,11 @@ def test_what_a_reply_is_told_after_its_end_changes_nothing(door: Running) -> No
     door.call(lambda: first.whole(200, JSON, b"1"))
     door.held.took(2)
     door.call(
-        lambda: (first.whole(200, JSON, b"x"), first.start(200, JSON), first.push(b"x"), first.end(), first.abandon())
+        lambda: first.whole(200, JSON, b"x"),
+        lambda: first.start(200, JSON),
+        lambda: first.push(b"x"),
+        first.end,
+        first.abandon,
     )
     door.call(lambda: door.held.replies[1].whole(200, JSON, b"2"))
     assert [client.answer().body, client.answer().body] == [b"1", b"2"]
