@@ -1,0 +1,46 @@
+"""Keys have no place in a log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+HIDDEN = "***"
+_MIN_SECRET = 6
+"""A shorter known secret would be found inside ordinary words."""
+_KEY = re.compile(
+    r"\b(?:sk|pk|rk|gsk|xai|pplx|hf|nvapi|ghp|glpat)[-_][A-Za-z0-9_-]{8,}"
+    r"|\bAIza[A-Za-z0-9_-]{16,}"
+    r"|\beyJ[A-Za-z0-9_.-]{16,}"
+    r"|(?<=\bbearer )[A-Za-z0-9+/=_.~-]{6,}"
+    r"|(?<=\bbasic )[A-Za-z0-9+/=]{6,}",
+    re.IGNORECASE,
+)
+_KEY_FIELD = re.compile(r"api[-_]?key|authorization|password|secret", re.IGNORECASE)
+
+
+class Scrubber:
+    """Takes known secrets, and what looks like one, out of texts."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        # The longest first, in case one is contained in another.
+        known = sorted({one for one in secrets if len(one) >= _MIN_SECRET}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def text(self, text: str) -> str:
+        """The text with `***` for each key in it."""
+        if self._known is not None:
+            text = self._known.sub(HIDDEN, text)
+        return _KEY.sub(HIDDEN, text)
+
+    def value(self, name: str, value: object) -> object:
+        """An event's field, made of plain values only."""
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if _KEY_FIELD.search(name):
+            return HIDDEN
+        if isinstance(value, dict):
+            return {str(key): self.value(str(key), one) for key, one in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(name, one) for one in value]
+        return self.text(str(value))
