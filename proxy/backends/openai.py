@@ -41,7 +41,7 @@ class OpenAICompatible:
     asks_usage: bool = True
     """It takes `stream_options: {include_usage: true}`."""
     own_queue: bool = False
-    """Its `queue_full` is about a queue of Wayline's own."""
+    """When it says that its queue is full, that is a queue of Wayline's own."""
 
 
 class OpenAIDialect:

@@ -63,7 +63,7 @@ class ErrorReader:
     def __init__(self, hide: Iterable[str] = (), *, own_queue: bool = False) -> None:
         self._hide = tuple(sorted((text for text in hide if text), key=len, reverse=True))
         self._busy = own_queue
-        """`queue_full` is about a queue of our own: nobody's failure."""
+        """A full queue is one of our own: no failure of the target."""
 
     def __repr__(self) -> str:
         return "ErrorReader()"
@@ -98,7 +98,7 @@ class ErrorReader:
     def _failure(self, fault: Fault, status: int | None, headers: Headers) -> Failure:
         text = f"{fault.message} {fault.extra}"[:_MAX_TEXT]
         kind = kind_of(status, fault.words, text.lower())
-        if self._busy and "queue_full" in fault.words:
+        if self._busy and kind is K.OVERLOADED and ("queue_full" in fault.words or "queue is full" in text):
             kind = K.BUSY
         wait = named_wait(headers, fault.body, text) if kind in _WAITS else None
         message = _FIXED.get(kind) or scrub(fault.message, self._hide) or _default(status)

@@ -111,7 +111,7 @@ _RULES = (
     ),
     Rule(
         K.LOADING,
-        _words("model_loading unavailable_error"),
+        _words("model_loading"),
         re.compile(r"loading model|model .{0,120}(?:still |currently )?loading|is (?:still |currently )loading"),
         _NOT_READY,
     ),
@@ -120,9 +120,10 @@ _RULES = (
         K.OVERLOADED,
         _words(
             "overloaded_error overloaded server_overloaded engine_overloaded engine_overloaded_error model_overloaded "
-            "service_unavailable unavailable slow_down queue_full capacity_exceeded insufficient_system_resource"
+            "service_unavailable unavailable unavailable_error slow_down queue_full capacity_exceeded "
+            "insufficient_system_resource"
         ),
-        re.compile(r"overloaded|(?:at|over|exceeded) capacity|server busy|no healthy upstream"),
+        re.compile(r"overloaded|(?:at|over|exceeded) capacity|server busy|no healthy upstream|queue (?:is )?full"),
         _FAILED - {429},
     ),
 )

@@ -143,9 +143,10 @@ def test_what_providers_say_is_understood(status: int, body: object, kind: K) ->
 
 
 def test_our_own_full_queue_is_nobodys_failure() -> None:
-    body = error("queue is full", code="queue_full")
-    assert failed(503, body, "llamacpp").kind is K.BUSY
-    assert failed(503, body).kind is K.OVERLOADED
+    for body in (error("x", code="queue_full"), error("our queue is full", code=503, type="unavailable_error")):
+        assert failed(503, body, "llamacpp").kind is K.BUSY
+        assert failed(503, body).kind is K.OVERLOADED
+    assert failed(503, error("Loading model", type="unavailable_error"), "llamacpp").kind is K.LOADING
 
 
 def test_the_caller_gets_the_words_where_the_caller_is_to_blame() -> None:
