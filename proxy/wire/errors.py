@@ -17,7 +17,7 @@ LONGEST_WAIT = 120.0
 """Seconds; the openai SDK (3.x) gives a call up whose Retry-After is longer."""
 
 K = FailureKind
-CALLERS_OWN = frozenset({K.BAD_REQUEST, K.CONTEXT_LENGTH, K.UNSUPPORTED, K.FILTERED})
+CALLERS_OWN = frozenset({K.BAD_REQUEST, K.CONTEXT_LENGTH, K.UNSUPPORTED, K.FILTERED, K.TOOL_USE})
 """Kinds that speak of the request itself: the upstream's own words help the caller and are handed on."""
 AS_GIVEN = frozenset({400, 413, 422})
 """Statuses of an upstream that are handed on for a bad request."""
@@ -51,6 +51,7 @@ WORDS: dict[FailureKind, str] = {
     K.UNSUPPORTED: "The model does not support a parameter of the request.",
     K.BAD_REQUEST: "The request was refused as invalid.",
     K.FILTERED: "The answer was withheld by a content filter.",
+    K.TOOL_USE: "The model did not manage to call a tool as it should.",
     K.CLIENT_GONE: "The client left.",
     K.BUSY: "Too many requests are waiting for this model.",
     K.DRAINING: "The gateway is shutting down.",
