@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.failure import Failure
 from proxy.core.outcome import Ended, Outcome
 from proxy.core.price import cost
-from proxy.core.tokens import estimate
-from proxy.core.usage import Source, Usage
+from proxy.core.tokens import estimated
 
 if TYPE_CHECKING:
     from proxy.engine.attempt import Attempt
@@ -22,13 +20,11 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
     target = attempt.lane.target
     usage = attempt.usage
     billed = False
-    if ended is not Ended.SERVED:
-        if failure is not None:
-            billed = attempt.sent_at is not None and failure.verdict.maybe_billed
-        if usage is None and attempt.first_content is not None:
-            usage = _estimated(exchange.request, attempt.chars)
-    elif usage is None:
-        usage = _estimated(exchange.request, attempt.chars)
+    reached = attempt.sent_at is not None and (attempt.first_content is not None or ended is Ended.CANCELLED)
+    if usage is None and (ended is Ended.SERVED or reached):
+        usage = estimated(exchange.request.body, attempt.chars)
+    if failure is not None and ended is not Ended.CANCELLED:
+        billed = attempt.sent_at is not None and failure.verdict.maybe_billed
     first_byte = attempt.first_byte
     first_content = attempt.first_content
     return Outcome(
@@ -54,7 +50,3 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
         attempt.model,
     )
 
-
-def _estimated(request: ChatRequest | EmbedRequest, chars: int) -> Usage:
-    """By characters: rough, but never 0 for what was certainly used, and marked as what it is."""
-    return Usage(estimate(len(request.raw)), estimate(chars), source=Source.ESTIMATED)

@@ -285,7 +285,7 @@ class Attempt:
             self._abort_with(FailureKind.FILTERED, "the content filter withheld the answer")
         elif end is not End.COMPLETE:
             self._abort_with(FailureKind.TRUNCATED, "the upstream ended its stream before it said anything")
-        elif decoder.spent:
+        elif not decoder.empty:
             self.first_content = time.monotonic()
             self._exchange.commit()
             self._push(b"".join(self._held))

@@ -39,13 +39,11 @@ class Engine:
         """Told when a target's circuit opens or closes: (target, before, after)."""
         self._observers = tuple(observers)
 
-    def begin(
+    def exchange(
         self, road: Road, request: ChatRequest | EmbedRequest, caller: Caller, request_id: str, key: str
     ) -> Exchange:
-        """A new exchange, already under way."""
-        exchange = Exchange(self, road, request, caller, request_id, key)
-        exchange.start()
-        return exchange
+        """A new exchange; `start` sets it on its way."""
+        return Exchange(self, road, request, caller, request_id, key)
 
     def on_send(self, target: str, now: float) -> None:
         """An attempt goes to this target."""

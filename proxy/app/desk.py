@@ -1,0 +1,49 @@
+"""What is in force: one configuration made ready, swapped as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from proxy.app.build import Builder
+from proxy.config.values import Backend, Config
+from proxy.core.place import Place
+from proxy.engine.roads import Roads
+from proxy.local.models import LocalModels
+from proxy.wire.auth import Authenticator
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One configuration with everything that was built from it. Exchanges keep the one they began with."""
+
+    config: Config
+    roads: Roads
+    auth: Authenticator
+    local: Mapping[str, LocalModels]
+    """The local models by their backend's name."""
+    loaded_at: int
+    """Unix time in seconds."""
+
+    @property
+    def max_depth(self) -> int:
+        """Nesting of a JSON body that is taken."""
+        return self.config.listen.max_depth
+
+
+def build(config: Config, loaded_at: int, before: Desk | None = None) -> Desk:
+    """Builds beside what is in force; local models whose backend did not change are taken over from `before`."""
+    local: dict[str, LocalModels] = {}
+    for name, backend in config.backends.items():
+        if backend.models and not backend.missing:
+            kept = before.local.get(name) if before is not None and unchanged(before.config, backend) else None
+            local[name] = kept or LocalModels(backend)
+    places: dict[tuple[str, str], Place] = {
+        (name, model): place for name, models in local.items() for model, place in models.places.items()
+    }
+    return Desk(config, Builder(config, places).roads(), Authenticator(config.keys), local, loaded_at)
+
+
+def unchanged(config: Config, backend: Backend) -> bool:
+    """The configuration has the very same backend."""
+    return config.backends.get(backend.name) == backend

@@ -1,0 +1,45 @@
+"""What a person at a terminal reads when Wayline is ready."""
+
+from __future__ import annotations
+
+from proxy.config.values import Config
+
+
+def greeting(config: Config, host: str, port: int) -> str:
+    """Where it listens, what is left out and why, and two requests that can be pasted."""
+    name = f"[{host}]" if ":" in host else host
+    base = f"http://{'127.0.0.1' if name in ('0.0.0.0', '[::]') else name}:{port}"
+    lines = [f"Wayline is ready at {base}/v1"]
+    lines += [
+        f"  not configured: {backend.name} ({', '.join(backend.missing)} is not set)"
+        for backend in config.backends.values()
+        if backend.missing
+    ]
+    route = _route(config)
+    if route is None:
+        lines.append("  no route has a target that is configured: see `wayline check`")
+        return "\n".join(lines)
+    key = ' -H "Authorization: Bearer $WAYLINE_KEY"' if config.keys else ""
+    body = f'{{"model": "{route}", "messages": [{{"role": "user", "content": "What is the capital of France?"}}]}}'
+    python_key = 'os.environ["WAYLINE_KEY"]' if config.keys else '"none"'
+    lines += [
+        "",
+        f"  curl {base}/v1/chat/completions -H 'content-type: application/json'{key} \\",
+        f"    -d '{body}'",
+        "",
+        f'  python -c \'import os, openai; c = openai.OpenAI(base_url="{base}/v1", api_key={python_key}); '
+        f'print(c.chat.completions.create(model="{route}", messages=[{{"role": "user", '
+        '"content": "What is the capital of France?"}]).choices[0].message.content)\'',
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _route(config: Config) -> str | None:
+    """The first that can chat."""
+    for name, route in config.routes.items():
+        for target in route.targets:
+            model = config.backends[target.backend].models.get(target.model)
+            if "embed" not in target.model and (model is None or not model.embedding):
+                return name
+    return None

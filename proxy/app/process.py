@@ -1,0 +1,122 @@
+"""One serving process, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from proxy.app.desk import Desk, build
+from proxy.app.gauges import readings
+from proxy.app.runtime import Load, Runtime
+from proxy.app.view import RuntimeView
+from proxy.config.values import Config
+from proxy.core.health import Health
+from proxy.core.secret import Secret
+from proxy.engine.engine import Engine
+from proxy.ledger.null import NullLedger
+from proxy.ledger.sqlite import SqliteLedger, open_ledger
+from proxy.net.httpnet import HttpNet
+from proxy.net.proxies import proxies_from
+from proxy.net.settings import NetSettings
+from proxy.ops.log import Log
+from proxy.ops.metrics import Metrics, series, warm
+from proxy.ops.metrics_gauges import Gauge
+from proxy.ops.site import Site
+from proxy.wire.door import Draining
+from proxy.wire.front import Front
+
+PUBLISH_EVERY = 2.0
+"""Seconds between two looks that other workers get at this one's gauges."""
+
+
+class Process:
+    """The parts of one process. `app` and `endpoints` are what the guarded server serves."""
+
+    def __init__(
+        self, config: Config, environ: Mapping[str, str], log: Log, load: Load, *, shared: Path | None = None
+    ) -> None:
+        """`shared`: a directory that all workers of a server share, for their metrics.
+
+        Raises `LedgerError` where the ledger cannot be opened, `ValueError` for a proxy variable or a backend that
+        makes no sense, `OSError` where `shared` cannot be written.
+        """
+        self.log = log
+        self.draining = Draining()
+        self.net = HttpNet(NetSettings(proxies=proxies_from(environ)))
+        self.ledger: SqliteLedger | NullLedger
+        self.ledger = NullLedger() if config.ledger is None else open_ledger(config.ledger, log.event)
+        self.metrics = Metrics(series(config), self._readings, shared)
+        self.engine = Engine(self.net, self.ledger, (self.metrics, log))
+        self.engine.on_circuit = self._circuit
+        self.runtime = Runtime(build(config, int(time.time())), self.engine, log.event, load, self._adopt)
+        front = Front(self.engine, lambda: self.runtime.desk)
+        self.endpoints = front.endpoints()
+        view = RuntimeView(self.runtime, self.draining, self.metrics.render)
+        self.app: Starlette = Site(view).app(lifespan=self._lifespan)
+        log.hide(secrets(config))
+
+    def _readings(self) -> Iterable[Gauge]:
+        stats = self.ledger.stats if isinstance(self.ledger, SqliteLedger) else None
+        return readings(self.runtime, self.net, stats)
+
+    def _adopt(self, desk: Desk) -> None:
+        self.metrics.relayout(series(desk.config))
+        self.log.hide(secrets(desk.config))
+
+    def _circuit(self, target: str, before: Health, after: Health) -> None:
+        if after.opened > before.opened:
+            cause = after.cause.value if after.cause is not None else ""
+            wait = round(after.open_until - after.opened_at, 1)
+            self.log.event("warning", "circuit.opened", target=target, cause=cause, for_s=wait)
+        elif not after.opened:
+            self.log.event("info", "circuit.closed", target=target)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncGenerator[None]:
+        await self.runtime.start()
+        publishing = asyncio.get_running_loop().create_task(self._publish())
+        try:
+            yield
+        finally:
+            publishing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await publishing
+            await self.runtime.close()
+            await self.net.close()
+            await self.ledger.close()
+            self.metrics.close()
+
+    async def _publish(self) -> None:
+        await asyncio.to_thread(warm)
+        while True:
+            self.metrics.publish()
+            await asyncio.sleep(PUBLISH_EVERY)
+
+
+def secrets(config: Config) -> Iterator[str]:
+    """Every key that the configuration holds."""
+    for backend in config.backends.values():
+        if backend.api_key is not None:
+            yield backend.api_key.reveal()
+        yield from (value.reveal() for value in backend.headers.values() if isinstance(value, Secret))
+    for route in config.routes.values():
+        for target in route.targets:
+            yield from (value.reveal() for value in target.headers.values() if isinstance(value, Secret))
+
+
+class IntoLog(logging.Handler):
+    """Brings what the parts say through `logging` into the one log."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.INFO)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "error" if record.levelno >= logging.ERROR else record.levelname.lower()
+        self._log.event(level, record.name, message=record.getMessage())

@@ -1,0 +1,117 @@
+"""What is not hot: health, readiness, metrics, the list of models. A Starlette application."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ExceptionHandler, Lifespan
+
+from proxy.core.health import Health
+from proxy.engine.lane import Road
+from proxy.ops.ready import readiness
+
+
+class View(Protocol):
+    """What the operators' pages look at."""
+
+    @property
+    def roads(self) -> Mapping[str, Road]: ...
+
+    @property
+    def trouble(self) -> Mapping[str, Health]: ...
+
+    @property
+    def draining(self) -> bool: ...
+
+    @property
+    def loaded_at(self) -> int:
+        """Unix time, in seconds, at which the configuration in force was loaded."""
+        ...
+
+    @property
+    def reload_error(self) -> str:
+        """Why the last reload changed nothing; empty when it did not fail."""
+        ...
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        """(text, content type)."""
+        ...
+
+    def refusal(self, headers: list[tuple[bytes, bytes]]) -> Response | None:
+        """The answer to a caller whose key is not good; `None`: it is."""
+        ...
+
+    def unknown_model(self, model: str) -> Response: ...
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+class Site:
+    """The endpoints over a `View`."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def healthz(self, request: Request) -> Response:
+        """The process answers."""
+        return _json({"status": "ok"})
+
+    async def readyz(self, request: Request) -> Response:
+        """200 when some target can serve; each route's state."""
+        view = self._view
+        ready, routes = readiness(view.roads, view.trouble, time.monotonic())
+        status = "draining" if view.draining else "ready" if ready else "not ready"
+        told: dict[str, Any] = {"status": status, "routes": routes, "config": {"loaded_at": view.loaded_at}}
+        if view.reload_error:
+            told["config"]["error"] = view.reload_error
+        return _json(told, 200 if status == "ready" else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus."""
+        body, media_type = self._view.metrics(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": media_type})
+
+    async def models(self, request: Request) -> Response:
+        """`GET /v1/models`: the routes."""
+        view = self._view
+        refusal = view.refusal(request.scope["headers"])
+        if refusal is not None:
+            return refusal
+        return _json({"object": "list", "data": [self._model(name) for name in view.roads]})
+
+    async def model(self, request: Request) -> Response:
+        """`GET /v1/models/{id}`."""
+        view = self._view
+        refusal = view.refusal(request.scope["headers"])
+        if refusal is not None:
+            return refusal
+        name = request.path_params["id"]
+        return _json(self._model(name)) if name in view.roads else view.unknown_model(name)
+
+    def _model(self, name: str) -> dict[str, Any]:
+        return {"id": name, "object": "model", "created": self._view.loaded_at, "owned_by": "wayline"}
+
+    def app(
+        self,
+        lifespan: Lifespan[Starlette] | None = None,
+        exception_handlers: Mapping[Any, ExceptionHandler] | None = None,
+    ) -> Starlette:
+        """The ASGI application."""
+        routes = [
+            Route("/healthz", self.healthz),
+            Route("/readyz", self.readyz),
+            Route("/metrics", self.metrics),
+        ]
+        for prefix in ("/v1", ""):
+            routes.append(Route(prefix + "/models", self.models))
+            routes.append(Route(prefix + "/models/{id:path}", self.model))
+        return Starlette(routes=routes, lifespan=lifespan, exception_handlers=exception_handlers)

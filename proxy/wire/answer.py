@@ -1,0 +1,80 @@
+"""The engine's `Caller` over a `Reply`: answers, streams and refusals as OpenAI's clients expect them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import lru_cache
+from urllib.parse import quote
+
+from proxy.core.failure import Failure
+from proxy.engine.caller import Won
+from proxy.wire.errors import from_failure, in_band
+from proxy.wire.reply import Reply
+
+JSON = b"content-type: application/json\r\n"
+EVENTS = (
+    b"content-type: text/event-stream; charset=utf-8\r\n"
+    b"cache-control: no-cache\r\n"
+    b"x-accel-buffering: no\r\n"  # nginx in front would otherwise hold events back
+)
+DONE = b"data: [DONE]\n\n"
+
+
+class Answer:
+    """One request's answer. `more`: further header lines, each ended by CRLF (CORS)."""
+
+    __slots__ = ("_id", "_more", "_reply", "_route")
+
+    def __init__(self, reply: Reply, request_id: str, route: str, more: bytes = b"") -> None:
+        self._reply = reply
+        self._id = request_id
+        self._route = route
+        self._more = more
+
+    def whole(self, body: bytes, won: Won) -> None:
+        self._reply.whole(200, JSON + self._told(won), body)
+
+    def open(self, won: Won) -> None:
+        self._reply.start(200, EVENTS + self._told(won))
+
+    def push(self, data: bytes) -> bool:
+        return self._reply.push(data)
+
+    def close(self) -> None:
+        self._reply.end(DONE)
+
+    def refuse(self, failure: Failure, retry_after: float | None, target: str, attempts: int) -> None:
+        status, headers, body = from_failure(failure, retry_after=retry_after, request_id=self._id)
+        tried = b"x-wayline-route: %b\r\nx-wayline-attempts: %d\r\n" % (_clean(self._route), attempts)
+        if target:
+            tried += b"x-wayline-target: " + _clean(target) + b"\r\n"
+        self._reply.whole(status, headers + tried + self._more, body)
+
+    def broken(self, failure: Failure) -> None:
+        self._reply.end(in_band(failure, request_id=self._id))
+
+    def _told(self, won: Won) -> bytes:
+        head = b"x-wayline-request-id: %s\r\n%bx-wayline-attempts: %d\r\n" % (
+            self._id.encode(),
+            _names(won.route, won.target),
+            won.attempts,
+        )
+        if won.cost is not None:
+            head += b"x-wayline-cost: %b\r\n" % _money(won.cost)
+        if won.dropped:
+            head += b"x-wayline-dropped: %b\r\n" % _clean(", ".join(won.dropped))
+        return head + self._more
+
+
+@lru_cache(maxsize=4096)
+def _names(route: str, target: str) -> bytes:
+    return b"x-wayline-route: %b\r\nx-wayline-target: %b\r\n" % (_clean(route), _clean(target))
+
+
+def _clean(text: str) -> bytes:
+    """As a header value: what is not printable ASCII is percent-encoded."""
+    return quote(text, safe="!#$&'()*+,/:;=?@[]-._~ \"<>\\^`{|}").encode()
+
+
+def _money(cost: Decimal) -> bytes:
+    return format(cost, "f").encode()

@@ -1,0 +1,79 @@
+"""The hot endpoints: a whole request in, an exchange begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.engine.engine import Engine
+from proxy.engine.roads import Roads
+from proxy.wire.answer import Answer
+from proxy.wire.auth import Authenticator
+from proxy.wire.body import BadBody, chat_request, embed_request
+from proxy.wire.errors import model_not_found
+from proxy.wire.reply import Endpoint, Inbound, Reply
+from proxy.wire.request_id import request_id
+
+
+class Desk(Protocol):
+    """What is in force now; a reload replaces it as a whole."""
+
+    @property
+    def roads(self) -> Roads: ...
+
+    @property
+    def auth(self) -> Authenticator: ...
+
+    @property
+    def max_depth(self) -> int: ...
+
+
+class Front:
+    """Makes the endpoints. `desk` is asked anew for each request."""
+
+    def __init__(self, engine: Engine, desk: Callable[[], Desk]) -> None:
+        self._engine = engine
+        self._desk = desk
+
+    def endpoints(self) -> dict[tuple[str, str], Endpoint]:
+        """By method and path."""
+        table: dict[tuple[str, str], Endpoint] = {}
+        for prefix in ("/v1", ""):
+            table["POST", prefix + "/chat/completions"] = self.chat
+            table["POST", prefix + "/embeddings"] = self.embed
+        return table
+
+    def chat(self, inbound: Inbound, reply: Reply) -> None:
+        """`POST /v1/chat/completions`."""
+        self._take(inbound, reply, chat_request)
+
+    def embed(self, inbound: Inbound, reply: Reply) -> None:
+        """`POST /v1/embeddings`."""
+        self._take(inbound, reply, embed_request)
+
+    def _take(
+        self,
+        inbound: Inbound,
+        reply: Reply,
+        read: Callable[[bytes, int], ChatRequest | EmbedRequest | BadBody],
+    ) -> None:
+        desk = self._desk()
+        rid = request_id(inbound.headers)
+        caller = desk.auth.check(inbound.headers)
+        if not isinstance(caller, str):
+            reply.whole(caller.status, caller.headers_for(rid), caller.body)
+            return
+        request = read(inbound.body, desk.max_depth)
+        if isinstance(request, BadBody):
+            reply.whole(request.status, request.headers_for(rid), request.body)
+            return
+        road = desk.roads.find(request.model)
+        if road is None:
+            unknown = model_not_found(request.model, desk.roads.nearest(request.model))
+            reply.whole(unknown.status, unknown.headers_for(rid), unknown.body)
+            return
+        answer = Answer(reply, rid, road.route.name)
+        exchange = self._engine.exchange(road, request, answer, rid, caller)
+        reply.watch(exchange.gone, exchange.ready)
+        exchange.start()
