@@ -12,6 +12,8 @@ import orjson
 from proxy.core.outcome import Ended, Finish
 from proxy.ops.log_scrub import Scrubber
 
+_CUT = Ended.CUT
+
 
 class Happening(NamedTuple):
     """Something that is no request: the start, a reload, a circuit that opened, trouble with the ledger."""
@@ -39,27 +41,44 @@ class JsonLines:
         self._text = ""
 
     def request(self, finish: Finish, scrub: Scrubber) -> bytes:
+        # Taken apart in one step, which costs half of reading field by field.
+        (
+            request_id,
+            route,
+            target,
+            attempts,
+            status,
+            stream,
+            endpoint,
+            began,
+            duration,
+            first,
+            ended,
+            failure,
+            cost,
+            key,
+        ) = finish
         line: dict[str, object] = {
-            "time": self._time(finish.started_at + finish.duration),
-            "level": level_of(finish),
+            "time": self._time(began + duration),
+            "level": level_of(status, ended),
             "event": "request",
-            "request_id": scrub.text(finish.request_id),
-            "endpoint": finish.endpoint,
-            "route": scrub.text(finish.route),
-            "target": scrub.text(finish.target),
-            "status": finish.status,
-            "ended": finish.ended.value,
-            "attempts": finish.attempts,
-            "stream": finish.stream,
-            "duration_s": round(finish.duration, 6),
+            "request_id": scrub.request_id(request_id),
+            "endpoint": endpoint,
+            "route": scrub.name(route),
+            "target": scrub.name(target),
+            "status": status,
+            "ended": ended._value_,
+            "attempts": attempts,
+            "stream": stream,
+            "duration_s": int(duration * 1e6) / 1e6,
         }
-        if finish.first_content is not None:
-            line["first_content_s"] = round(finish.first_content, 6)
-        if finish.failure is not None:
-            line["failure"] = finish.failure.value
-        line["cost_usd"] = None if finish.cost is None else float(finish.cost)
-        if finish.key:
-            line["key"] = scrub.text(finish.key)
+        if first is not None:
+            line["first_content_s"] = int(first * 1e6) / 1e6
+        if failure is not None:
+            line["failure"] = failure._value_
+        line["cost_usd"] = None if cost is None else float(cost)
+        if key:
+            line["key"] = scrub.name(key)
         return _dumped(line)
 
     def happening(self, happening: Happening, scrub: Scrubber) -> bytes:
@@ -105,7 +124,7 @@ class PrettyLines:
         text = scrub.text("  ".join(parts))
         return self._line(
             finish.started_at + finish.duration,
-            level_of(finish),
+            level_of(finish.status, finish.ended),
             str(finish.status),
             text,
             scrub.text(finish.request_id),
@@ -124,16 +143,16 @@ class PrettyLines:
         return line.encode("utf-8", "replace") + b"\n"
 
 
-def level_of(finish: Finish) -> str:
+def level_of(status: int, ended: Ended) -> str:
     """`error` where we or an upstream failed the client, `warning` where the client did, `info` else."""
-    if finish.status >= 500 or finish.ended is Ended.CUT:
+    if status >= 500 or ended is _CUT:
         return "error"
-    return "warning" if 400 <= finish.status != 499 else "info"
+    return "warning" if 400 <= status != 499 else "info"
 
 
 def _printable(text: str) -> str:
     """On one line, and without what a terminal would obey."""
-    return "".join(char if char.isprintable() else " " for char in text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
 
 
 def _dumped(line: dict[str, object]) -> bytes:

@@ -16,6 +16,8 @@ _KEY = re.compile(
     r"|(?<=\bbasic )[A-Za-z0-9+/=]{6,}",
     re.IGNORECASE,
 )
+_OWN_ID = re.compile(r"req_[0-9a-f]{1,40}").fullmatch
+_NAMES_KEPT = 1000
 _KEY_FIELD = re.compile(r"api[-_]?key|authorization|password|secret", re.IGNORECASE)
 
 
@@ -26,12 +28,26 @@ class Scrubber:
         # The longest first, in case one is contained in another.
         known = sorted({one for one in secrets if len(one) >= _MIN_SECRET}, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
+        self._names: dict[str, str] = {}
 
     def text(self, text: str) -> str:
         """The text with `***` for each key in it."""
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
         return _KEY.sub(HIDDEN, text)
+
+    def name(self, name: str) -> str:
+        """The same for what comes again and again: the name of a route, a target, a key."""
+        found = self._names.get(name)
+        if found is None:
+            if len(self._names) >= _NAMES_KEPT:
+                self._names.clear()
+            found = self._names[name] = self.text(name)
+        return found
+
+    def request_id(self, request_id: str) -> str:
+        """The same for a request's id, which is free of keys where it is one of ours."""
+        return request_id if _OWN_ID(request_id) else self.text(request_id)
 
     def value(self, name: str, value: object) -> object:
         """An event's field, made of plain values only."""
