@@ -37,7 +37,7 @@ class Scale:
 
 
 FULL = Scale(rounds=5, seconds=2.0, stream_rounds=3, stream_seconds=4.0, starts=3, calls=800, settle=2.5)
-QUICK = Scale(rounds=2, seconds=0.6, stream_rounds=1, stream_seconds=1.5, starts=1, calls=200, settle=1.2)
+QUICK = Scale(rounds=2, seconds=0.5, stream_rounds=1, stream_seconds=1.2, starts=1, calls=200, settle=1.1)
 WARM = 0.3
 STREAMS, EVENTS, EVERY_MS = 200, 150, 20
 OPEN = 500
