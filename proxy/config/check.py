@@ -16,6 +16,9 @@ LARGEST_INT = 2**63 - 1
 """What every JSON library on the way takes."""
 
 
+OUTSIDE = "what came from outside (its value is not shown)"
+
+
 class Found(NamedTuple):
     """A value that is right so far, and where it stands.
 
@@ -27,6 +30,8 @@ class Found(NamedTuple):
     mark: Mark
     missing: tuple[str, ...] = ()
     """What a backend lacks: `NAME` of a variable, `file:/path`."""
+    outside: bool = False
+    """Some of it came from a variable or file, so that no message may hold it."""
 
     def get(self, key: str) -> Found | None:
         """The value at a key of a table or map."""
@@ -160,7 +165,7 @@ class Checker:
         right = self._right(kind, filled, as_kind)
         if right is None:
             self._refuse(kind, node, filled, path)
-        return right and Found(right.value, node.mark)
+        return right and Found(right.value, node.mark, outside=filled.used)
 
     def _right(self, kind: ScalarType, filled: Substituted, as_kind: Kind) -> Whatever | None:
         try:
@@ -170,7 +175,7 @@ class Checker:
 
     def _refuse(self, kind: ScalarType, node: Scalar, filled: Substituted, path: str) -> None:
         if filled.used:
-            found = "what came from outside (its value is not shown)"
+            found = OUTSIDE
         elif node.kind is Kind.NULL:
             found = node.kind.value
         elif kind.secret:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from proxy.config import pricing
 from proxy.config.kinds import BACKEND_TYPES
@@ -74,11 +73,11 @@ def ask(asked: Sequence[Asked], patience: float) -> list[Price | None] | str:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         return f"it failed ({last[:200]})"
     try:
-        return [None if price is None else _price(price) for price in json.loads(done.stdout)]
-    except (ValueError, KeyError, TypeError, InvalidOperation):
+        found = [None if price is None else _price(**price) for price in json.loads(done.stdout)]
+    except (ValueError, TypeError, InvalidOperation):
         return "its answer makes no sense"
+    return found if len(found) == len(asked) else "its answer makes no sense"
 
 
-def _price(parts: dict[str, Any]) -> Price:
-    dated = str(parts.pop("dated"))
+def _price(dated: str, **parts: str) -> Price:
     return Price(**{name: Decimal(value) for name, value in parts.items()}, origin="genai-prices", dated=dated)

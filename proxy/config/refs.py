@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from proxy.config.address import exposed, is_loopback
-from proxy.config.check import Found
+from proxy.config.check import OUTSIDE, Found
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.problem import Problem, nearest, one_of, shown
 from proxy.config.spec.top import LISTEN
@@ -34,11 +34,7 @@ def _listen(top: Found) -> Iterator[Problem]:
         return
     text: str = host.value if host else LISTEN.keys[0].default
     if not is_loopback(text) and (keys is ... or (keys is not None and not keys.value)):
-        yield Problem((host or top).mark, "listen.host", exposed(_say(text)))
-
-
-def _say(host: str) -> str:
-    return "an address that is not a loopback one" if len(host) > 48 else host
+        yield Problem((host or top).mark, "listen.host", exposed(OUTSIDE if host and host.outside else text))
 
 
 def _keys(keys: Found | None) -> Iterator[Problem]:
@@ -106,11 +102,18 @@ def _targets(targets: Found, backends: Found | None, path: str) -> Iterator[Prob
 def _target(at: Found, backends: dict[str, Any], path: str) -> Iterator[Problem]:
     name, _, model = at.value.partition("/")
     if name not in backends:
-        message = f"unknown backend {shown(name)}, expected {one_of(backends)}{nearest(name, backends)}"
-        yield Problem(at.mark, path, message)
+        yield Problem(at.mark, path, f"unknown backend {_words(name, at, backends)}")
         return
     backend: Found | None = backends[name]
     models = backend and backend.get("models")
     if backend and models and BACKEND_TYPES[backend.value["type"].value].ours and model not in models.value:
-        message = f"{name} has no model {shown(model)}, expected {one_of(models.value)}{nearest(model, models.value)}"
-        yield Problem(at.mark, path, message)
+        yield Problem(
+            at.mark, path, f"{'its backend' if at.outside else name} has no model {_words(model, at, models.value)}"
+        )
+
+
+def _words(name: str, at: Found, known: Iterable[str]) -> str:
+    """What was found and what was expected; nothing of what came from outside."""
+    if at.outside:
+        return f"in {OUTSIDE}, expected {one_of(known)}"
+    return f"{shown(name)}, expected {one_of(known)}{nearest(name, known)}"

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from proxy.config.spec.scalars import Text
-from proxy.config.spec.shapes import Either, Json, Key, ListOf, MapOf, Table, Type, Variants
 from proxy.config.spec.settings import SETTINGS
+from proxy.config.spec.shapes import Either, Json, Key, ListOf, MapOf, Table, Type, Variants
 from proxy.config.spec.top import TOP
 
 SHARED = {id(key.type): key.name for key in SETTINGS}

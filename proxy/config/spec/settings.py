@@ -56,7 +56,7 @@ FRAMING = frozenset(
 HEADERS = MapOf(
     "headers",
     Text("a header's name that is not Wayline's own", r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$", refused=FRAMING),
-    Text("one line of text", r"^[ -~\u0080-\uffff]*$", secret=True),
+    Text("one line of text", r"^[\t -~\u0080-\u00ff]*$", secret=True),
 )
 
 RESERVED = frozenset({"model", "messages", "input", "stream", "stream_options"})

@@ -1,0 +1,164 @@
+"""A target without a price gets the one that genai-prices knows, and an unknown one stays unknown."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from proxy.config import prices, pricing
+from proxy.config.prices import ask, price_targets
+from proxy.core.price import FREE, Price
+
+if TYPE_CHECKING:
+    from tests.config.conftest import Loader
+
+OPENAI = "https://api.openai.com/v1"
+TEXT = """
+backends:
+  openai: {type: openai, api_key: k}
+  vllm: {type: openai, base_url: "http://10.0.0.1/v1"}
+  ollama: {type: ollama}
+  off: {type: openai, api_key: "${NOT_SET}"}
+routes:
+  a: {targets: [openai/gpt-4o-mini, vllm/gpt-4o-mini, ollama/gpt-4o-mini, off/gpt-4o-mini]}
+  b: {targets: [{target: openai/gpt-4o-mini, price: {input: 7, output: 8}}, openai/no-such-model]}
+"""
+
+
+def test_only_network_targets_without_a_price_of_their_own_are_priced(loader: Loader) -> None:
+    config, warning = price_targets(loader.good(TEXT))
+    assert warning is None
+    found = {(r.name, t.name): t.price for r in config.routes.values() for t in r.targets}
+    mini = found.pop(("a", "openai/gpt-4o-mini"))
+    assert mini is not None
+    assert (mini.origin, mini.input > 0, mini.output > mini.input) == ("genai-prices", True, True)
+    assert mini.cached_input is not None
+    assert mini.cached_input < mini.input
+    assert found == {
+        ("a", "vllm/gpt-4o-mini"): None,
+        ("a", "ollama/gpt-4o-mini"): FREE,
+        ("b", "openai/gpt-4o-mini"): Price(Decimal(7), Decimal(8)),
+        ("b", "openai/no-such-model"): None,
+    }
+
+
+def test_an_embeddings_model_costs_nothing_for_output_it_does_not_have() -> None:
+    found = ask([(OPENAI, "text-embedding-3-small")], 30)
+    assert isinstance(found, list)
+    assert found[0] is not None
+    assert found[0].input > 0
+    assert found[0].output == 0
+
+
+def test_without_anything_to_ask_no_process_is_started(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_a, **_k: pytest.fail("a process was started"))
+    config = loader.good("backends: {o: {type: ollama}}\nroutes: {r: {targets: [o/m]}}")
+    assert price_targets(config) == (config, None)
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("import time; time.sleep(60)", "no answer within 0.3 s"),
+        ("raise SystemExit(3)", "it failed"),
+        ("raise ImportError('no genai_prices')", "it failed (ImportError: no genai_prices)"),
+        ("print('hello')", "its answer makes no sense"),
+        ("print('[1]')", "its answer makes no sense"),
+        ("print('[]')", "its answer makes no sense"),
+        ("""print('[{"input": "x", "output": "1", "dated": ""}]')""", "its answer makes no sense"),
+    ],
+)
+def test_when_it_cannot_be_asked_prices_stay_unknown_and_a_warning_says_so(
+    loader: Loader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, told: str
+) -> None:
+    file = tmp_path / "script.py"
+    file.write_text(script)
+    monkeypatch.setattr(pricing, "__file__", str(file))
+    before = loader.good("backends: {o: {type: openai, api_key: k}}\nroutes: {r: {targets: [o/gpt-4o]}}")
+    config, warning = price_targets(before, patience=0.3 if "sleep" in script else 30)
+    assert config == before
+    assert warning is not None
+    assert told in warning
+    assert "costs of these targets are unknown" in warning
+
+
+def test_a_python_that_cannot_be_started_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    assert ask([(OPENAI, "gpt-4o")], 5) == "cannot be started (No such file or directory)"
+
+
+def test_the_serving_process_imports_neither_genai_prices_nor_pydantic() -> None:
+    code = "import sys, proxy.config.load, proxy.config.prices; print({'pydantic', 'genai_prices'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@dataclasses.dataclass
+class ByDate:
+    start_date: date
+
+    def active(self, now: datetime) -> bool:
+        return now.date() >= self.start_date
+
+
+@dataclasses.dataclass
+class ByTime:
+    start: time
+
+
+@dataclasses.dataclass
+class Conditional:
+    constraint: Any
+    prices: Any
+
+
+@dataclasses.dataclass
+class Parts:
+    input_mtok: Any = None
+    output_mtok: Any = None
+    cache_read_mtok: Any = None
+
+
+@dataclasses.dataclass
+class Tiered:
+    base: Decimal
+
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def chosen(*conditional: Conditional) -> dict[str, str] | None:
+    return pricing._price(list(conditional), ByDate, NOW)
+
+
+def test_the_latest_price_whose_date_has_come_holds_and_says_since_when() -> None:
+    old, new, future = (Parts(Decimal(n), Decimal(n)) for n in (1, 2, 3))
+    dates = (None, ByDate(date(2026, 8, 17)), ByDate(date(2027, 1, 1)))
+    found = chosen(*(Conditional(rule, price) for rule, price in zip(dates, (old, new, future), strict=True)))
+    assert found == {"input": "2", "output": "2", "dated": "2026-08-17"}
+    assert chosen(Conditional(None, old)) == {"input": "1", "output": "1", "dated": ""}
+
+
+def test_of_prices_by_the_time_of_day_the_dearest_holds() -> None:
+    night, day = Parts(Decimal(1), Decimal(1)), Parts(Decimal(2), Decimal(2))
+    assert chosen(Conditional(None, night), Conditional(ByTime(time(1)), day)) == {
+        **{"input": "2", "output": "2", "dated": ""},
+    }
+
+
+def test_of_tiers_the_first_holds_and_what_has_no_price_is_unknown() -> None:
+    tiered = Parts(Tiered(Decimal("0.5")), Tiered(Decimal(4)), Decimal("0.05"))
+    assert chosen(Conditional(None, tiered)) == {"input": "0.5", "output": "4", "cached_input": "0.05", "dated": ""}
+    assert chosen(Conditional(None, Parts())) is None
+    assert chosen() is None
+
+
+def test_the_question_takes_bounded_time_by_default() -> None:
+    assert 0 < prices.PATIENCE <= 30
