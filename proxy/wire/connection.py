@@ -54,6 +54,8 @@ class Connection(HttpToolsProtocol):
         self.writable = True
         self.turn: Turn | None = None
         """The request that is being answered."""
+        self.pumping = False
+        """`_pump` is at work further down the stack."""
         self.closing = False
         self.sent = 0
         self.taken: int | None = None
@@ -92,7 +94,8 @@ class Connection(HttpToolsProtocol):
         self.turn = None
         if turn.keep_alive:
             self._until(self.limits.keep_alive)
-            self._pump()
+            if not self.pumping:
+                self._pump()
         else:
             self._close()
 

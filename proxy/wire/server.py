@@ -184,5 +184,9 @@ def run(
         await server.serve(bound)
         return 0 if server.clean else 1
 
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        return runner.run(serve())
+    try:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            return runner.run(serve())
+    finally:
+        for sock in bound:
+            sock.close()
