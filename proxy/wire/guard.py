@@ -150,6 +150,9 @@ class GuardedProtocol(Connection):
         except httptools.HttpParserUpgrade as upgrade:
             self._without_upgrade(data[upgrade.args[0] :])
             return
+        except httptools.HttpParserCallbackError:
+            log.exception("reading a request failed by a fault of ours")
+            self._refuse(FAILED)
         except httptools.HttpParserError:
             self._refuse(BAD_REQUEST)
         if self.stage is not IDLE and not self.deaf:
@@ -307,7 +310,9 @@ class GuardedProtocol(Connection):
                 turn.endpoint(inbound, turn)
             except Exception:  # an endpoint's bug must not take the connection's state along
                 log.exception("an endpoint raised")
-                turn.whole(FAILED.status, FAILED.headers, FAILED.body)
+                if turn.unsent:
+                    turn.keep_alive = False
+                    turn.whole(FAILED.status, FAILED.headers, FAILED.body)
                 turn.abandon()
 
     def _say(self, refusal: Refusal) -> None:

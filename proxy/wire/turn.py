@@ -38,6 +38,7 @@ class Turn:
     """The request's parts until it is handed over; then its `Reply`."""
 
     __slots__ = (
+        "_begun",
         "_blocked",
         "_gone",
         "_head",
@@ -75,6 +76,7 @@ class Turn:
         """Header lines that every reply gets (CORS)."""
         self._line: Line | None = line
         self._head: bytes | None = None
+        self._begun = False
         self._gone = False
         self._blocked = False
         self._on_gone: Callable[[], None] = _nothing
@@ -99,6 +101,7 @@ class Turn:
         line = self._line
         if line is None:
             return
+        self._begun = True
         coding = b"transfer-encoding: chunked\r\n\r\n" if self.chunked else b"\r\n"
         self.keep_alive = self.keep_alive and self.chunked
         self._head = b"".join(
@@ -161,7 +164,7 @@ class Turn:
     @property
     def unsent(self) -> bool:
         """Nothing of the reply was sent yet."""
-        return self._head is not None
+        return not self._begun or self._head is not None
 
     def leave(self) -> None:
         """The client left."""

@@ -166,7 +166,8 @@ class Supervisor:
             worker.tether.close()
             self._workers[number] = None
             if self._stopping is not None:
-                self._status = self._status or (1 if status else 0)
+                # a worker that was still starting had no handler for the signal yet
+                self._status = self._status or (0 if status in (0, -signal.SIGTERM) else 1)
             elif not self._told_ready and not worker.ready:
                 log.error("worker %d could not start (status %d)", number, status)
                 self._stopping = time.monotonic()

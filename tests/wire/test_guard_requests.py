@@ -213,6 +213,19 @@ def test_an_endpoint_that_raises_costs_its_client_a_500_and_no_one_else_anything
         assert door.ask(post("/echo", b"{}")).status == 200
 
 
+def test_an_endpoint_that_raises_in_mid_stream_does_not_end_it_cleanly() -> None:
+    def broken(inbound: Inbound, reply: Reply) -> None:
+        reply.start(200, JSON)
+        reply.push(b"half")
+        raise ZeroDivisionError("a bug")
+
+    with serving({("POST", "/broken"): broken}) as door:
+        client = door.client()
+        client.send(post("/broken"))
+        assert client.head().status == 200
+        assert client.rest() == b"4\r\nhalf\r\n"
+
+
 def test_an_offer_to_change_the_protocol_is_passed_over(door: Running) -> None:
     """Java's HttpClient offers h2c with its requests; the body must not be lost by that."""
     offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
