@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
@@ -60,9 +61,8 @@ def _front(config: Config) -> Iterator[str]:
 
 def _backend(backend: Backend, width: int, paint: Paint) -> Iterator[str]:
     start = f"  {_cut(backend.name, width):<{width}}  {backend.type:<9}  "
-    room = WIDTH - len(start)
     if backend.missing:
-        yield start + paint(_cut(f"not configured: {why_missing(backend.missing)}", room), "off")
+        yield from _lines(start, f"not configured: {why_missing(backend.missing)}", paint, "off")
         return
     limit = f", at most {backend.concurrency} at once" if backend.concurrency else ""
     if BACKEND_TYPES[backend.type].ours:
@@ -71,7 +71,7 @@ def _backend(backend: Backend, width: int, paint: Paint) -> Iterator[str]:
             where += ", inside this process"
     else:
         where = f"{backend.base_url}, {'with a key' if backend.api_key else 'no key'}"
-    yield start + paint(_cut(where + limit, room), "good")
+    yield from _lines(start, where + limit, paint, "good")
     for model in backend.models.values():
         what = f"{model.name}: {model.package or model.path}, {model.n_ctx} tokens of context"
         more = [
@@ -79,7 +79,7 @@ def _backend(backend: Backend, width: int, paint: Paint) -> Iterator[str]:
             *(["embeddings"] if model.embedding else []),
             *(["loaded at start"] if model.preload else []),
         ]
-        yield " " * len(start) + _cut(", ".join([what, *more]), room)
+        yield from _lines(" " * len(start), ", ".join([what, *more]), paint, "dim")
 
 
 def _route(config: Config, route: Route, paint: Paint) -> Iterator[str]:
@@ -93,13 +93,12 @@ def _route(config: Config, route: Route, paint: Paint) -> Iterator[str]:
     yield f"  {paint(_cut(route.name, LONGEST_NAME), 'head')}{note}"
     words = _route_words(route)
     if words:
-        yield "       " + paint(_cut(words, WIDTH - 7), "dim")
+        yield from _lines(" " * 7, words, paint, "dim")
     width = _width([*(t.name for t in route.targets), *(o.target for o in out)])
     for number, target in enumerate(route.targets, 1):
         yield from _target(config, target, number, width, paint)
     for left in out:
-        start = f"    -  {_cut(left.target, width):<{width}}  "
-        yield start + paint(_cut(f"left out: {left.reason}", WIDTH - len(start)), "off")
+        yield from _entry("-", left.target, width, f"left out: {left.reason}", paint, "off")
 
 
 def _route_words(route: Route) -> str:
@@ -112,11 +111,11 @@ def _route_words(route: Route) -> str:
 
 
 def _target(config: Config, target: Target, number: int, width: int, paint: Paint) -> Iterator[str]:
-    start = f"    {number}  {_cut(target.name, width):<{width}}  "
-    yield start + _cut(_price(target.price), WIDTH - len(start))
+    role = "good" if target.price else "off"
+    yield from _entry(str(number), target.name, width, _price(target.price), paint, role)
     words = _settings(config, target)
     if words:
-        yield "       " + paint(_cut(words, WIDTH - 7), "dim")
+        yield from _lines(" " * 7, words, paint, "dim")
 
 
 def _settings(config: Config, target: Target) -> str:
@@ -125,7 +124,7 @@ def _settings(config: Config, target: Target) -> str:
     pairs = zip(target.timeouts._fields, target.timeouts, usual, strict=True)
     words = [f"{name} {value:g} s" for name, value, default in pairs if value != default]
     if target.retry != Retry():
-        words.append(f"{target.retry.same_target} more tries, patience {target.retry.patience:g} s")
+        words.append(f"again {target.retry.same_target} times, waits out {target.retry.patience:g} s")
     if target.concurrency:
         words.append(f"at most {target.concurrency} at once")
     for label, names in (
@@ -165,6 +164,21 @@ def _dollars(value: Decimal) -> str:
 
 def _width(names: Iterable[str]) -> int:
     return min(max((len(name) for name in names), default=0), LONGEST_NAME)
+
+
+def _entry(mark: str, name: str, width: int, text: str, paint: Paint, role: str) -> Iterator[str]:
+    """A target and what is said of it; below it where the name is too long for the column."""
+    start = f"    {mark}  {name:<{width}}  "
+    if len(name) > width:
+        yield start.rstrip()
+        start = " " * (width + 9)
+    yield from _lines(start, text, paint, role)
+
+
+def _lines(start: str, text: str, paint: Paint, role: str) -> Iterator[str]:
+    """The text after its start, going on below itself where it does not fit."""
+    for number, part in enumerate(textwrap.wrap(text, WIDTH - len(start), break_on_hyphens=False)):
+        yield (" " * len(start) if number else start) + paint(part, role)
 
 
 def _cut(text: str, room: int) -> str:

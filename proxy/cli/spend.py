@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import click
@@ -39,7 +39,7 @@ def run(
     since: str, until: str | None, by: By, *, config: Path, ledger: Path | None, utc: bool, form: str, colour: bool
 ) -> int:
     """Prints; returns the exit status."""
-    now, zone = time.time(), timezone.utc if utc else None
+    now, zone = time.time(), UTC if utc else None
     try:
         start, end = moment(since, now, zone), moment(until, now, zone) if until else None
     except (ValueError, OverflowError):
@@ -54,7 +54,8 @@ def run(
         click.echo(str(error), err=True)
         return 1
     if form == "table":
-        click.echo(as_table(found, width=shutil.get_terminal_size((100, 24)).columns, colour=colour), color=colour)
+        width = shutil.get_terminal_size((100, 24)).columns
+        click.echo(as_table(found, width, colour), color=colour, nl=False)
     else:
         click.echo(as_json(found) if form == "json" else as_csv(found), nl=False)
     return 0
