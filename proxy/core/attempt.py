@@ -143,6 +143,7 @@ class Vanish(NamedTuple):
 
 Command = Send | Record | Abort | Wait | Deliver | Refuse | Break | Vanish
 
+ANSWERED: tuple[Command, ...] = (Record(Ended.SERVED, None), Deliver())
 GONE = Failure(FailureKind.CLIENT_GONE, "the client closed the connection")
 
 
@@ -150,10 +151,11 @@ def step(state: State, event: Event) -> tuple[State, tuple[Command, ...]]:
     """The next state, and what is to be done now, in that order. An event that makes no sense in a state is ignored."""
     if state.phase is Phase.OVER:
         return state, ()
-    if isinstance(event, Committed):
+    kind = type(event)
+    if kind is Committed:
         return (state._replace(phase=Phase.COMMITTED), ()) if state.phase is Phase.LIVE else (state, ())
-    if isinstance(event, Served):
-        return _over(state, Record(Ended.SERVED, None), Deliver()) if _under_way(state) else (state, ())
+    if kind is Served:
+        return (_at(state, Phase.OVER), ANSWERED) if _under_way(state) else (state, ())
     if isinstance(event, Failed):
         return _failed(state, event) if _under_way(state) else (state, ())
     if isinstance(event, Begin):
@@ -171,6 +173,12 @@ def _under_way(state: State) -> bool:
     return state.phase is Phase.LIVE or state.phase is Phase.COMMITTED
 
 
+def _at(state: State, phase: Phase) -> State:
+    """`state._replace(phase=phase)` at a third of its cost: every request takes this way."""
+    route, targets, _, at, again, different, failures = state
+    return State(route, targets, phase, at, again, different, failures)
+
+
 def _over(state: State, *commands: Command) -> tuple[State, tuple[Command, ...]]:
     return state._replace(phase=Phase.OVER), commands
 
@@ -178,7 +186,7 @@ def _over(state: State, *commands: Command) -> tuple[State, tuple[Command, ...]]
 def _send(state: State, at: int) -> tuple[State, tuple[Command, ...]]:
     if at >= len(state.targets):
         return _give_up(state)
-    new = state._replace(phase=Phase.LIVE, at=at, again=0, different=state.different + 1)
+    new = State(state.route, state.targets, Phase.LIVE, at, 0, state.different + 1, state.failures)
     return new, (Send(state.targets[at]),)
 
 

@@ -49,4 +49,3 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
         exchange.key,
         attempt.model,
     )
-

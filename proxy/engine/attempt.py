@@ -256,7 +256,7 @@ class Attempt:
     def _finishing(self) -> None:
         if self.done_at is None and not self.over:
             self.done_at = time.monotonic()
-            self._exchange.rearm(GRACE)
+            self._exchange.look_at(self.done_at + GRACE)
 
     def _complete(self) -> bool:
         """Every choice is finished: only usage or the end marker can be missing."""

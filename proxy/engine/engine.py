@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -15,6 +17,9 @@ from proxy.engine.exchange import Exchange
 from proxy.engine.lane import Road
 from proxy.ledger.contract import Ledger
 from proxy.net.flight import Net
+
+TICK = 0.05
+"""Seconds between two looks at the times of all exchanges: cheaper than a timer for each, and exact enough."""
 
 
 class Observer(Protocol):
@@ -38,12 +43,32 @@ class Engine:
         self.on_circuit: Callable[[str, Health, Health], None] | None = None
         """Told when a target's circuit opens or closes: (target, before, after)."""
         self._observers = tuple(observers)
+        self._ticking = False
 
     def exchange(
         self, road: Road, request: ChatRequest | EmbedRequest, caller: Caller, request_id: str, key: str
     ) -> Exchange:
         """A new exchange; `start` sets it on its way."""
         return Exchange(self, road, request, caller, request_id, key)
+
+    def enter(self, exchange: Exchange) -> None:
+        """It is under way: its times are watched."""
+        self.live.add(exchange)
+        if not self._ticking:
+            self._ticking = True
+            asyncio.get_running_loop().call_later(TICK, self._tick)
+
+    def leave(self, exchange: Exchange) -> None:
+        """It is over."""
+        self.live.discard(exchange)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        for exchange in [one for one in self.live if one.due <= now]:
+            exchange.tick(now)
+        self._ticking = bool(self.live)
+        if self._ticking:
+            asyncio.get_running_loop().call_later(TICK, self._tick)
 
     def on_send(self, target: str, now: float) -> None:
         """An attempt goes to this target."""

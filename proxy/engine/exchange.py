@@ -39,10 +39,10 @@ class Exchange:
         "_sends",
         "_spent",
         "_state",
-        "_timer",
         "_wait",
         "began",
         "deadline",
+        "due",
         "engine",
         "key",
         "request",
@@ -70,9 +70,10 @@ class Exchange:
         self.began = time.monotonic()
         self.started_at = time.time()
         self.deadline = self.began + road.total
+        self.due = self.deadline
+        """When to look at the times again."""
         self._caller = caller
         self._attempt: Attempt | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._wait: asyncio.TimerHandle | None = None
         self._paused = False
         self._sends = 0
@@ -92,7 +93,7 @@ class Exchange:
         route = self.road.route if isinstance(self.request, ChatRequest) else self.road.vectors
         chosen = plan(route, self.engine.trouble, self.began)
         self._state = machine.State(route, chosen.targets)
-        self.engine.live.add(self)
+        self.engine.enter(self)
         if chosen.targets:
             self._feed(machine.Begin())
         else:
@@ -140,9 +141,9 @@ class Exchange:
         left = self.deadline - time.monotonic()
         self._feed(machine.Failed(failure, left, random.random()))
 
-    def rearm(self, seconds: float) -> None:
-        """Look at the times again after so many seconds at the latest."""
-        self._arm(time.monotonic() + seconds)
+    def look_at(self, when: float) -> None:
+        """Look at the times again then at the latest."""
+        self.due = min(self.due, when)
 
     # Commands ----------------------------------------------------------------------------------------------------
 
@@ -180,10 +181,7 @@ class Exchange:
         self._attempt = attempt
         self._paused = False
         self.engine.on_send(target.name, now)
-        if self._timer is None:
-            self._arm(min(now + target.timeouts.first, self.deadline))
-        elif self._timer.when() > asyncio.get_running_loop().time() + target.timeouts.first:
-            self._arm(now + target.timeouts.first)
+        self.look_at(now + target.timeouts.first)
         attempt.start()
 
     def _record(self, ended: Ended, failure: Failure | None) -> None:
@@ -219,11 +217,11 @@ class Exchange:
             self._over(Ended.CANCELLED, machine.GONE, machine.GONE.verdict.status)
 
     def _over(self, ended: Ended, failure: Failure | None, status: int) -> None:
-        for timer in (self._timer, self._wait):
-            if timer is not None:
-                timer.cancel()
+        if self._wait is not None:
+            self._wait.cancel()
         attempt = self._attempt
-        self.engine.live.discard(self)
+        self._attempt = None  # or the two would keep each other until the next garbage collection
+        self.engine.leave(self)
         self.engine.on_finish(
             Finish(
                 self.request_id,
@@ -255,26 +253,18 @@ class Exchange:
 
     # Time --------------------------------------------------------------------------------------------------------
 
-    def _arm(self, when: float) -> None:
-        """One timer a request, looked at lazily: an event of a stream only notes its time."""
-        if self._timer is not None:
-            self._timer.cancel()
-        delay = max(when - time.monotonic(), 0.001)
-        self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        now = time.monotonic()
+    def tick(self, now: float) -> None:
+        """Called by the engine when `due` is past: an event of a stream only notes its time."""
         if now >= self.deadline:
             self._feed(machine.Deadline(Failure(FailureKind.TOTAL_TIMEOUT, "the request's total time is over")))
             return
+        self.due = self.deadline
         attempt = self._attempt
         if attempt is None or attempt.over:
-            self._arm(self.deadline)
             return
         due, failure = self._due(attempt)
         if now < due:
-            self._arm(min(due, self.deadline))
+            self.look_at(due)
         elif failure is None:
             attempt.finish_now()
         else:
