@@ -124,7 +124,7 @@ def _settings(config: Config, target: Target) -> str:
     pairs = zip(target.timeouts._fields, target.timeouts, usual, strict=True)
     words = [f"{name} {value:g} s" for name, value, default in pairs if value != default]
     if target.retry != Retry():
-        words.append(f"again {target.retry.same_target} times, waits out {target.retry.patience:g} s")
+        words.append(f"more tries here {target.retry.same_target}, waits out {target.retry.patience:g} s")
     if target.concurrency:
         words.append(f"at most {target.concurrency} at once")
     for label, names in (
