@@ -16,7 +16,14 @@ from tests.deploy.image import ROOT
 pytestmark = pytest.mark.slow
 
 RULES = yaml.safe_load((ROOT / "deploy/prometheus/rules.yaml").read_text())["groups"][0]["rules"]
-LABELS: dict[str, set[str]] = {"up": {"job"}}
+LABELS: dict[str, set[str]] = {
+    "up": {"job"},
+    # Readings of the moment: that they are there is seen on the running image.
+    "wayline_target_up": {"target"},
+    "wayline_config_valid": set(),
+    "wayline_ledger_lost_total": set(),
+    "wayline_ledger_durable": set(),
+}
 for family in FAMILIES:
     given = {*family.labels, *family.inner}
     series = ("_bucket", "_sum", "_count") if family.bounds else ("_total",)
@@ -50,7 +57,7 @@ def test_a_rule_asks_for_metrics_and_labels_that_exist(rule: dict[str, Any]) -> 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
 def test_a_rule_groups_by_labels_that_its_metrics_have_and_its_sentence_names_only_those(rule: dict[str, Any]) -> None:
     grouped = {label for labels in re.findall(r"by \((.*?)\)", rule["expr"]) for label in re.split(r",\s*", labels)}
-    assert all(grouped <= LABELS[name] | {"le"} for name, _ in selectors(rule))
+    assert all(grouped <= LABELS[name] | {"le", "job"} for name, _ in selectors(rule))
     named = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
     assert named <= grouped | ({"instance"} if "by (" not in rule["expr"] else set())
 

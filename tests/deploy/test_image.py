@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from tests.deploy.image import FILE, ROOT, Image, build, read
 
 pytestmark = pytest.mark.slow
+RULES = ROOT / "deploy/prometheus/rules.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +85,15 @@ def serving(image: Image, port: int) -> Iterator[subprocess.Popen[str]]:
 
 
 def status(port: int, path: str, key: str = "") -> int:
+    return ask(port, path, key)[0]
+
+
+def ask(port: int, path: str, key: str = "") -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", path, headers={"authorization": f"Bearer {key}"} if key else {})
-        return connection.getresponse().status
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode()
     finally:
         connection.close()
 
@@ -110,6 +117,13 @@ def contents(image: Image) -> dict[str, int]:
     """Every file outside of /data and /tmp, and when it was changed."""
     files = [path for path in (image.root / folder for folder in ("opt", "etc")) for path in path.rglob("*")]
     return {str(path): path.lstat().st_mtime_ns for path in files}
+
+
+def exported(metrics: str) -> set[str]:
+    """The names of the series that a text of metrics can hold."""
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", metrics, re.M))
+    ends = {"histogram": ("_bucket", "_sum", "_count")}
+    return {name + end for name, kind in kinds.items() for end in ends.get(kind, ("",))}
 
 
 def test_it_holds_wayline_and_what_the_core_lock_names_and_neither_pip_nor_the_build(image: Image) -> None:
@@ -137,6 +151,7 @@ def test_it_serves_on_a_read_only_root_and_the_health_check_sees_it_and_sigterm_
         assert status(port, "/v1/models") == 401
         assert status(port, "/v1/models", key="sesame") == 200
         assert status(port, "/readyz") == 200
+        assert set(re.findall(r"wayline_\w+", RULES.read_text())) <= exported(ask(port, "/metrics", key="sesame")[1])
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=20)
         assert process.returncode in (0, 143, -signal.SIGTERM), output
