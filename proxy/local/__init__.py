@@ -9,6 +9,5 @@ a worker belongs to the process that started it and dies with it.
 | `models.LocalModels` | the models of one backend: what the composition root makes, starts and closes |
 | `place.LocalPlace` | one model as the engine sees it: idle, loading, ready, backoff, unavailable |
 | `process`, `inside` | where it runs: a worker process, or (`isolation: none`) a thread of this one |
-| `worker` | the worker process's main program |
-| `prebuilt`, `llama/` | the two engines: llama.cpp's own server by `xllamacpp`, and ours around `llama-cpp-python` |
+| `worker/` | what runs there: a small server of ours in front of either engine |
 """

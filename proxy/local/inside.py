@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import suppress
-from pathlib import Path
 
-from proxy.local.running import Exit, refuses
-from proxy.local.serve import serve
+from proxy.local.running import Exit, clear, refuses
 from proxy.local.spec import CANNOT_LOAD_ENGINE, CANNOT_LOAD_MODEL, EngineRefused, ModelRefused, WorkerSpec
+from proxy.local.worker.server import serve
 
 
 class InsideThread:
@@ -25,8 +24,7 @@ class InsideThread:
         self.ended: asyncio.Future[Exit] = self._loop.create_future()
         self._spec = spec
         self._stop = threading.Event()
-        with suppress(FileNotFoundError):
-            Path(spec.socket).unlink()
+        clear(spec)
         self._thread = threading.Thread(target=self._run, name=f"model {spec.name}", daemon=True)
         self._thread.start()
 

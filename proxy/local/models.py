@@ -106,7 +106,7 @@ class _Private:
                 path = Path(tempfile.gettempdir()) / name
             except OSError as error:
                 raise Unusable(f"not available: no directory for temporary files ({error.strerror})") from None
-            too_long = len(str(path)) > _LONGEST_SOCKET - len("/999.sock")
+            too_long = len(str(path)) > _LONGEST_SOCKET - len("/999.inner.sock")
             self._path = Path("/tmp") / name if too_long else path
         return self._path
 

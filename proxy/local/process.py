@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 import proxy
-from proxy.local.running import Exit, refuses
+from proxy.local.running import Exit, clear, refuses
 from proxy.local.spec import WorkerSpec
 
 TAIL_LINES = 12
@@ -34,9 +34,7 @@ class WorkerProcess:
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[Exit] = self._loop.create_future()
         self._socket = spec.socket
-        with suppress(FileNotFoundError):
-            # A killed worker leaves its socket's file behind, and llama.cpp refuses to bind over one.
-            Path(spec.socket).unlink()
+        clear(spec)
         self._process = subprocess.Popen(
             # -P: what lies in the current directory is not imported.
             [sys.executable, "-P", "-m", "proxy.local.worker", spec.name],

@@ -7,7 +7,10 @@ import errno
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple, Protocol
+
+from proxy.local.spec import WorkerSpec
 
 
 class Exit(NamedTuple):
@@ -66,6 +69,12 @@ async def answers(path: str) -> bool:
                 await writer.wait_closed()
     except (OSError, ValueError):  # TimeoutError is an OSError; ValueError: a line beyond the reader's limit
         return False
+
+
+def clear(spec: WorkerSpec) -> None:
+    """Remove the sockets' files that a killed worker left behind: nobody can bind over them."""
+    for path in (spec.socket, spec.inner_socket):
+        Path(path).unlink(missing_ok=True)
 
 
 def refuses(path: str) -> bool:

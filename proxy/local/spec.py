@@ -58,6 +58,11 @@ class WorkerSpec:
             chat_template=model.chat_template,
         )
 
+    @property
+    def inner_socket(self) -> str:
+        """Where `xllamacpp`'s own server listens, which nobody asks."""
+        return self.socket.removesuffix(".sock") + ".inner.sock"
+
     def line(self) -> bytes:
         """As one line of JSON."""
         return json.dumps(asdict(self)).encode() + b"\n"

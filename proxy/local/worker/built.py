@@ -1,4 +1,8 @@
-"""The one place that touches `llama_cpp`: loading, tokens, generating, embedding. Runs on threads, never on a loop."""
+"""The engine `llama-cpp-python`: a text loop of our own around its `Llama`, one request at a time.
+
+Its own `create_chat_completion` counts no usage in streams, evaluates before it knows that a prompt is too long, and
+cannot be stopped within a token.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,19 @@ import ctypes
 import importlib
 import json
 import math
-import os
 import random
-from collections.abc import Callable, Iterator
+import secrets
+import time
+from collections.abc import Iterator
 from typing import Any
 
-from proxy.local.llama.request import ChatAsk, Refused, Sampling, invalid
-from proxy.local.llama.shapes import Done, Piece
-from proxy.local.llama.text import ShownText
 from proxy.local.spec import EngineRefused, ModelRefused, WorkerSpec
+from proxy.local.worker import shapes
+from proxy.local.worker.cores import cores
+from proxy.local.worker.engine import Cancelled, Emit, Gone, Turn
+from proxy.local.worker.request import ChatAsk, Refused, Sampling, invalid, read_chat, read_embed
+from proxy.local.worker.shapes import Done, Piece, Shapes
+from proxy.local.worker.text import ShownText
 
 _BATCH = 512
 _PIECE_BYTES = 1024
@@ -26,12 +34,8 @@ _CHATML = (
 """For a model that brings no template; llama-server does the same."""
 
 
-class Cancelled(Exception):
-    """The client has left."""
-
-
-class Model:
-    """A loaded model. `prompt` may be called by any thread at any time, the others by one thread at a time."""
+class Built:
+    """See `Engine`."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         """Raises `ModelRefused`, `EngineRefused`."""
@@ -49,17 +53,45 @@ class Model:
             eos_token=self._special(self._llm.token_eos()),
             bos_token=self._special(self._llm.token_bos()),
         )
-        self.cancelled: Callable[[], bool] = lambda: False
-        """Asked before each node of a computation: whether to give up what is being computed."""
-        # Kept in an attribute: llama.cpp holds only the bare pointer.
-        self._abort = self._lib.ggml_abort_callback(lambda _: self.cancelled())
+        self._gone: Gone = lambda: False
+        # llama.cpp asks it before each node of a computation. Kept in an attribute: it holds only the bare pointer.
+        self._abort = self._lib.ggml_abort_callback(lambda _: self._gone())
         self._lib.llama_set_abort_callback(self._llm.ctx, self._abort, None)
 
+    @property
+    def slots(self) -> int:
+        """See `Engine`. `Llama` is one sequence at a time."""
+        return 1
+
     def close(self) -> None:
-        """Free it."""
+        """See `Engine`."""
         self._llm.close()
 
-    def prompt(self, ask: ChatAsk) -> list[int]:
+    def chat(self, raw: bytes) -> Turn:
+        """See `Engine`."""
+        ask = read_chat(raw)
+        prompt, grammar = self._prompt(ask), self._grammar(ask)
+
+        def run(gone: Gone, emit: Emit) -> None:
+            self._gone = gone
+            out = Shapes(f"chatcmpl-{secrets.token_urlsafe(24)}", int(time.time()), self._spec.name)
+            (_stream if ask.stream else _whole)(ask, out, self._answer(ask, prompt, grammar), emit)
+
+        return Turn(ask.stream, run)
+
+    def embed(self, raw: bytes) -> Turn:
+        """See `Engine`."""
+        ask = read_embed(raw)
+        inputs = [self._embed_tokens(given) for given in ask.inputs]
+
+        def run(gone: Gone, emit: Emit) -> None:
+            self._gone = gone
+            vectors = [self._vector(tokens) for tokens in inputs]
+            emit(shapes.embeddings(self._spec.name, vectors, sum(map(len, inputs)), as_base64=ask.base64))
+
+        return Turn(False, run)
+
+    def _prompt(self, ask: ChatAsk) -> list[int]:
         """The request by the model's template, as tokens. Raises `Refused` when it does not fit: nothing is
         evaluated before that is known."""
         try:
@@ -79,7 +111,7 @@ class Model:
             raise Refused(400, "exceed_context_size_error", message, **counts)
         return tokens
 
-    def grammar(self, ask: ChatAsk) -> Any:
+    def _grammar(self, ask: ChatAsk) -> Any:
         """The grammar that the answer must keep to, or `None`. Raises `Refused`."""
         if ask.schema is None:
             return None
@@ -98,7 +130,7 @@ class Model:
         self._lib.llama_sampler_free(sampler)
         return grammar
 
-    def answer(self, ask: ChatAsk, prompt: list[int], grammar: Any) -> Iterator[Piece | Done]:
+    def _answer(self, ask: ChatAsk, prompt: list[int], grammar: Any) -> Iterator[Piece | Done]:
         """The answer, piece by piece. Raises `Cancelled`."""
         cached = self._begin(ask, prompt)
         shown = ShownText(ask.stop)
@@ -131,7 +163,7 @@ class Model:
             yield Piece(rest, tuple(entries))
         yield Done(finish, len(prompt), count, cached)
 
-    def embed(self, tokens: list[int]) -> list[float]:
+    def _vector(self, tokens: list[int]) -> list[float]:
         """The mean of the tokens' vectors, of length 1. Raises `Cancelled`."""
         llm = self._llm
         llm._ctx.kv_cache_clear()
@@ -140,14 +172,14 @@ class Model:
         try:
             llm._ctx.decode(llm._batch)
         except RuntimeError:
-            if self.cancelled():
+            if self._gone():
                 raise Cancelled from None
             raise
         vector: list[float] = self._lib.llama_get_embeddings_seq(llm.ctx, 0)[: llm.n_embd()]
         norm = math.sqrt(sum(x * x for x in vector)) or 1.0
         return [x / norm for x in vector]
 
-    def embed_tokens(self, given: str | list[int]) -> list[int]:
+    def _embed_tokens(self, given: str | list[int]) -> list[int]:
         """An input of an embeddings request as tokens. Raises `Refused`."""
         if isinstance(given, str):
             tokens: list[int] = self._llm.tokenize(given.encode("utf-8", "replace"), add_bos=True, special=True)
@@ -158,7 +190,7 @@ class Model:
         return self._fitting(tokens)
 
     def _load(self, spec: WorkerSpec) -> Any:
-        threads = spec.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else spec.threads
+        threads = spec.threads or cores()
         # A text is pooled within one batch: so the batch holds the longest that fits into the context.
         batch = spec.n_ctx if spec.embedding else _BATCH
         pooling = self._lib.LLAMA_POOLING_TYPE_MEAN if spec.embedding else self._lib.LLAMA_POOLING_TYPE_UNSPECIFIED
@@ -210,7 +242,7 @@ class Model:
         except RuntimeError:
             # What was evaluated of an abandoned batch stays in llama.cpp's memory; forget all of it.
             self._llm.reset()
-            if self.cancelled():
+            if self._gone():
                 raise Cancelled from None
             raise
 
@@ -232,6 +264,22 @@ class Model:
         best = np.argsort(-logprobs, kind="stable")[:top]
         alternatives = [_entry(self._piece(int(i)), float(logprobs[i])) for i in best]
         return {**_entry(data, float(logprobs[token])), "top_logprobs": alternatives}
+
+
+def _stream(ask: ChatAsk, out: Shapes, items: Iterator[Piece | Done], emit: Emit) -> None:
+    before = out.first()
+    for item in items:
+        emit(before + (out.last(item, usage=ask.wants_usage) if isinstance(item, Done) else out.piece(item)))
+        before = b""
+
+
+def _whole(ask: ChatAsk, out: Shapes, items: Iterator[Piece | Done], emit: Emit) -> None:
+    pieces: list[Piece] = []
+    for item in items:
+        if isinstance(item, Done):
+            emit(out.whole(pieces, item, logprobs=ask.logprobs is not None))
+        else:
+            pieces.append(item)
 
 
 def _entry(data: bytes, logprob: float) -> dict[str, Any]:

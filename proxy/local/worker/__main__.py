@@ -14,8 +14,8 @@ import sys
 import threading
 import traceback
 
-from proxy.local.serve import serve
 from proxy.local.spec import CANNOT_LOAD_ENGINE, CANNOT_LOAD_MODEL, EngineRefused, ModelRefused, WorkerSpec
+from proxy.local.worker.server import serve
 
 _PR_SET_PDEATHSIG = 1
 

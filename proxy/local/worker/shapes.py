@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+DONE = b"data: [DONE]\n\n"
+
 
 class Piece(NamedTuple):
     """Some text of an answer, and what is known of the tokens it was made of."""
@@ -47,8 +49,9 @@ class Shapes:
         """The events that end a stream."""
         out = self._chunk({}, finish=done.finish)
         if usage:
-            out += event({**self._head("chat.completion.chunk"), "choices": [], "usage": usage_of(done)})
-        return out + b"data: [DONE]\n\n"
+            chunk = {**self._head("chat.completion.chunk"), "choices": [], "usage": usage_of(done)}
+            out += event(orjson.dumps(chunk))
+        return out + DONE
 
     def whole(self, pieces: list[Piece], done: Done, *, logprobs: bool) -> bytes:
         """The answer in one."""
@@ -67,7 +70,7 @@ class Shapes:
         choice: dict[str, Any] = {"finish_reason": finish, "index": 0, "delta": delta}
         if logprobs:
             choice["logprobs"] = {"content": list(logprobs)}
-        return event({**self._head("chat.completion.chunk"), "choices": [choice]})
+        return event(orjson.dumps({**self._head("chat.completion.chunk"), "choices": [choice]}))
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
@@ -98,6 +101,6 @@ def packed(vector: list[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-def event(value: dict[str, Any]) -> bytes:
+def event(json: bytes) -> bytes:
     """One server-sent event."""
-    return b"data: " + orjson.dumps(value) + b"\n\n"
+    return b"data: " + json + b"\n\n"

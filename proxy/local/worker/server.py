@@ -8,8 +8,9 @@ import threading
 
 import uvicorn
 
-from proxy.local.llama.app import App
 from proxy.local.spec import WorkerSpec
+from proxy.local.worker.app import App
+from proxy.local.worker.engine import Engine
 
 _BACKLOG = 128
 
@@ -27,6 +28,7 @@ async def _serve(spec: WorkerSpec, stop: threading.Event) -> None:
         http="httptools",
         lifespan="off",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=1,
@@ -38,10 +40,21 @@ async def _serve(spec: WorkerSpec, stop: threading.Event) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     watching = asyncio.create_task(asyncio.to_thread(stop.wait))
     try:
-        await app.load()
+        await app.load(_load)
         await asyncio.wait({serving, watching}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stop.set()
         await app.close()
         server.should_exit = True
         await asyncio.wait({serving, watching})
+
+
+def _load(spec: WorkerSpec) -> Engine:
+    # Each engine is imported only where it is used: the other may not be installed.
+    if spec.engine == "xllamacpp":
+        from proxy.local.worker.prebuilt import Prebuilt
+
+        return Prebuilt(spec)
+    from proxy.local.worker.built import Built
+
+    return Built(spec)

@@ -1,0 +1,23 @@
+"""How many threads llama.cpp should compute with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+
+
+def cores(cpu_max: Path = _CPU_MAX) -> int:
+    """The processors that this process may use, by its affinity and its container's quota (cgroup v2's `cpu.max`:
+    quota and period in microseconds, or `max`).
+
+    More threads than that are worse than slow: llama.cpp's threads wait for each other by spinning.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = cpu_max.read_text("ascii").split()
+        allowed = min(allowed, int(quota) // int(period))
+    except (OSError, ValueError):  # not Linux, no quota (`max`), or an older kernel's cgroups
+        pass
+    return max(allowed, 1)
