@@ -9,6 +9,9 @@ from proxy.core.usage import Usage
 
 _MAX = 1 << 40
 """A count beyond this is nonsense, not a count."""
+_TOTALS = 3
+_TOTALS_AND_DETAILS = 5
+"""Members of a `usage` with its three counts, and with OpenAI's two objects of details besides."""
 
 
 def usage_in(reply: Mapping[str, Any]) -> Usage | None:
@@ -26,6 +29,29 @@ def read_usage(usage: object) -> Usage | None:
     """A `usage` object. A zero that is reported stays zero; a part that is not reported counts as zero."""
     if not isinstance(usage, dict):
         return None
+    plain = _plain(usage)
+    return plain if plain is not None else _any(usage)
+
+
+def _plain(usage: dict[str, Any]) -> Usage | None:
+    """The form that nearly all answers have, read in a third of the time; `None` where it is not that."""
+    given, made = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if type(given) is not int or type(made) is not int or not (0 <= given < _MAX and 0 <= made < _MAX):
+        return None
+    if len(usage) == _TOTALS and "total_tokens" in usage:
+        return Usage(given, made)
+    details, spent = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    if len(usage) != _TOTALS_AND_DETAILS or type(details) is not dict or type(spent) is not dict:
+        return None
+    cached, reasoning = details.get("cached_tokens"), spent.get("reasoning_tokens")
+    if type(cached) is not int or type(reasoning) is not int or "cache_write_tokens" in details:
+        return None
+    if usage.get("total_tokens") != given + made or not (0 <= cached < _MAX and 0 <= reasoning < _MAX):
+        return None
+    return Usage(given, made, cached, 0, reasoning)
+
+
+def _any(usage: dict[str, Any]) -> Usage | None:
     total = _count(usage.get("total_tokens"))
     given = _first(usage.get("prompt_tokens"), usage.get("input_tokens"))
     made = _first(usage.get("completion_tokens"), usage.get("output_tokens"))

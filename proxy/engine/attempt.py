@@ -31,59 +31,34 @@ STREAM, WHOLE, ERROR, UNEXPECTED = range(4)
 class Attempt:
     """Implements `net.flight.Sink`. All times are on the engine's monotonic clock; `None`: not reached."""
 
-    __slots__ = (
-        "_body",
-        "_call",
-        "_decoder",
-        "_exchange",
-        "_flight",
-        "_headers",
-        "_held",
-        "_mode",
-        "_size",
-        "_waiting",
-        "answer",
-        "began",
-        "done_at",
-        "dropped",
-        "first_byte",
-        "first_content",
-        "lane",
-        "last",
-        "model",
-        "number",
-        "over",
-        "sent_at",
-        "status",
-        "usage",
-    )
+    # Attributes of the class that stand for "not yet": an instance sets only what it reaches.
+    _flight: Flight | None = None
+    _waiting: asyncio.Future[Origin | Failure] | None = None
+    _decoder: Decoder | None = None
+    _call: HttpCall | None = None
+    _mode = ERROR
+    _headers: Headers = []  # noqa: RUF012  # never changed, only replaced
+    _body: list[bytes] | None = None
+    _size = 0
+    _held: list[bytes] | None = None
+    sent_at: float | None = None
+    first_byte: float | None = None
+    first_content: float | None = None
+    done_at: float | None = None
+    """When all choices were finished: from then on only usage and the end are missing."""
+    status: int | None = None
+    usage: Usage | None = None
+    model = ""
+    dropped: tuple[str, ...] = ()
+    answer: Completion | Embedding | None = None
+    over = False
 
     def __init__(self, exchange: Exchange, lane: Lane, number: int, now: float) -> None:
         self._exchange = exchange
-        self._flight: Flight | None = None
-        self._waiting: asyncio.Future[Origin | Failure] | None = None
-        self._decoder: Decoder | None = None
-        self._mode = ERROR
-        self._headers: Headers = []
-        self._body: list[bytes] = []
-        self._size = 0
-        self._held: list[bytes] = []
-        self._call: HttpCall | None = None
         self.lane = lane
         self.number = number
         self.began = now
-        self.sent_at: float | None = None
-        self.first_byte: float | None = None
-        self.first_content: float | None = None
         self.last = now
-        self.done_at: float | None = None
-        """When all choices were finished: from then on only usage and the end are missing."""
-        self.status: int | None = None
-        self.usage: Usage | None = None
-        self.model = ""
-        self.dropped: tuple[str, ...] = ()
-        self.answer: Completion | Embedding | None = None
-        self.over = False
 
     # Going out ---------------------------------------------------------------------------------------------------
 
@@ -174,7 +149,10 @@ class Attempt:
             self._judge_unwanted()
             return
         self.last = time.monotonic()
-        self._body.append(data)
+        if self._body is None:
+            self._body = [data]
+        else:
+            self._body.append(data)
 
     def on_end(self) -> None:
         self._flight = None
@@ -236,10 +214,9 @@ class Attempt:
                 if self.first_content is None:
                     self.first_content = now
                     self._exchange.commit()
-                    out.extend(self._held)
-                    self._held.clear()
+                    out += self._let_go()
             if event.raw:
-                (out if self.first_content is not None else self._held).append(event.raw)
+                (out if self.first_content is not None else self._hold()).append(event.raw)
         if out:
             self._push(b"".join(out))
         elif self._held and sum(map(len, self._held)) > MAX_HELD:
@@ -248,6 +225,16 @@ class Attempt:
         assert self._decoder is not None
         if self._decoder.finished:
             self._finishing()
+
+    def _hold(self) -> list[bytes]:
+        """What is held back until something commits."""
+        if self._held is None:
+            self._held = []
+        return self._held
+
+    def _let_go(self) -> list[bytes]:
+        held, self._held = self._held or [], None
+        return held
 
     def _push(self, data: bytes) -> None:
         if data and self.first_content is not None:
@@ -288,7 +275,7 @@ class Attempt:
         elif not decoder.empty:
             self.first_content = time.monotonic()
             self._exchange.commit()
-            self._push(b"".join(self._held))
+            self._push(b"".join(self._let_go()))
             self._serve()
         else:
             self._abort_with(FailureKind.EMPTY_ANSWER, "the upstream's answer is empty")
@@ -353,9 +340,8 @@ class Attempt:
         return found if isinstance(found, Failure) else None
 
     def _joined(self) -> bytes:
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._body.clear()
-        return body
+        body, self._body = self._body or (), None
+        return body[0] if len(body) == 1 else b"".join(body)
 
     # The end -----------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,6 @@ from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Ended, Finish
 from proxy.core.plan import nothing_left, plan
-from proxy.core.price import cost
 from proxy.core.route import Target
 from proxy.engine.account import outcome_of
 from proxy.engine.attempt import GRACE, Attempt
@@ -35,6 +34,7 @@ class Exchange:
     __slots__ = (
         "_attempt",
         "_caller",
+        "_last_cost",
         "_paused",
         "_sends",
         "_spent",
@@ -78,6 +78,7 @@ class Exchange:
         self._paused = False
         self._sends = 0
         self._spent: Decimal | None = None
+        self._last_cost: Decimal | None = None
         self._state: machine.State
 
     @property
@@ -192,7 +193,8 @@ class Exchange:
         outcome = outcome_of(self, attempt, ended, failure, now)
         self.engine.on_outcome(outcome, failure, sent=attempt.began, now=now)
         if outcome.cost is not None:
-            self._spent = outcome.cost + (self._spent or 0)
+            self._spent = outcome.cost if self._spent is None else self._spent + outcome.cost
+        self._last_cost = outcome.cost
 
     def _deliver(self) -> None:
         attempt = self._attempt
@@ -247,7 +249,7 @@ class Exchange:
             self.road.route.name,
             target.name,
             self._sends,
-            cost(target.price, attempt.usage) if known else None,
+            self._last_cost if known else None,
             attempt.dropped,
         )
 
