@@ -10,6 +10,7 @@ from proxy.core.failure import Failure
 from proxy.engine.caller import Won
 from proxy.wire.errors import from_failure, in_band
 from proxy.wire.reply import Reply
+from proxy.wire.request_id import id_lines
 
 JSON = b"content-type: application/json\r\n"
 EVENTS = (
@@ -54,8 +55,8 @@ class Answer:
         self._reply.end(in_band(failure, request_id=self._id))
 
     def _told(self, won: Won) -> bytes:
-        head = b"x-wayline-request-id: %s\r\n%bx-wayline-attempts: %d\r\n" % (
-            self._id.encode(),
+        head = b"%b%bx-wayline-attempts: %d\r\n" % (
+            id_lines(self._id),
             _names(won.route, won.target),
             won.attempts,
         )

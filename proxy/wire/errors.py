@@ -10,6 +10,7 @@ from math import ceil
 import orjson
 
 from proxy.core.failure import Failure, FailureKind
+from proxy.wire.request_id import id_lines
 
 JSON = b"content-type: application/json\r\n"
 NO_RETRY = b"x-should-retry: false\r\n"
@@ -84,7 +85,7 @@ class Refusal:
 
     def headers_for(self, request_id: str) -> bytes:
         """The header lines with the request's id among them."""
-        return self.headers + b"x-wayline-request-id: %b\r\n" % request_id.encode()
+        return self.headers + id_lines(request_id)
 
 
 def error_body(
@@ -137,7 +138,7 @@ def from_failure(
     status = _status(failure)
     headers = JSON
     if request_id:
-        headers += b"x-wayline-request-id: %b\r\n" % request_id.encode()
+        headers += id_lines(request_id)
     futile = failure.kind in FUTILE
     if retry_after is not None and status in (429, 503):
         headers += b"retry-after: %d\r\n" % max(1, ceil(retry_after))

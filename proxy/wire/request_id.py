@@ -24,6 +24,12 @@ def request_id(headers: Headers) -> str:
     return f"{_PREFIX}{_COUNT():08x}"
 
 
+def id_lines(id_: str) -> bytes:
+    """The response's header lines, each ended by CRLF: ours, and the one that OpenAI's SDKs read theirs from."""
+    told = id_.encode()
+    return b"x-request-id: %b\r\nx-wayline-request-id: %b\r\n" % (told, told)
+
+
 def _after_fork() -> None:
     global _PREFIX
     _PREFIX = "req_" + os.urandom(8).hex()

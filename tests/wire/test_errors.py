@@ -29,7 +29,7 @@ def test_every_kind_of_failure_has_words_and_the_verdicts_status(kind: FailureKi
     assert error["message"] == WORDS[kind]
     assert (error["type"], error["code"]) == (VERDICTS[kind].type, VERDICTS[kind].code)
     assert lines["content-type"] == "application/json"
-    assert lines["x-wayline-request-id"] == "req_1"
+    assert lines["x-request-id"] == lines["x-wayline-request-id"] == "req_1"
 
 
 SECRET = "key sk-proj-abcdef123456 at https://internal.example:8443/v1?x=1 refused, Bearer abc.def.ghi"
