@@ -24,8 +24,8 @@ README = ROOT / "README.md"
 BLOCK = re.compile(r"(?:<!-- not run: (?P<why>.+?) -->\n+)?^```(?P<kind>sh|python)\n(?P<text>.*?)^```$", re.M | re.S)
 SERVE = "make run"
 TESTS = ("make test", "make test-all", "make check", "make bench")
-FIRST_READY = 90.0
-"""Seconds from `make run` in a fresh clone to a server that is ready."""
+FIRST_ANSWER = 90.0
+"""Seconds from `make run` in a fresh clone to the end of the block after it, which has an answer."""
 PATIENCE = 300.0
 
 
@@ -61,9 +61,9 @@ def start(port: int) -> subprocess.Popen[bytes]:
     while not ready(port):
         if process.poll() is not None:
             raise SystemExit(f"README: `{SERVE}` ended with {process.returncode}")
-        if time.monotonic() - began > FIRST_READY:
+        if time.monotonic() - began > FIRST_ANSWER:
             stop(process)
-            raise SystemExit(f"README: `{SERVE}` was not ready within {FIRST_READY:.0f} s")
+            raise SystemExit(f"README: `{SERVE}` was not ready within {FIRST_ANSWER:.0f} s")
         time.sleep(0.2)
     print(f"README: ready {time.monotonic() - began:.1f} s after `{SERVE}`", flush=True)
     return process
@@ -102,8 +102,17 @@ def paste(block: Block, port: int) -> None:
         raise SystemExit(f"README: this block ended with {done.returncode}:\n{text}")
 
 
+def in_time(began: float) -> None:
+    """Ends this process when the answer after `make run` came late. `began` is 0 for every later block."""
+    took = time.monotonic() - began if began else 0.0
+    if took:
+        print(f"\nREADME: first answer {took:.1f} s after `{SERVE}`", flush=True)
+    if took > FIRST_ANSWER:
+        raise SystemExit(f"README: that is later than {FIRST_ANSWER:.0f} s")
+
+
 def main() -> None:
-    port, server, ran = free_port(), None, 0
+    port, server, ran, began = free_port(), None, 0, 0.0
     try:
         for block in blocks(README.read_text(encoding="utf-8")):
             why = left_out(block)
@@ -112,9 +121,12 @@ def main() -> None:
             if why:
                 continue
             if block.text.split("#")[0].strip() == SERVE:
+                began = time.monotonic()
                 server = start(port)
             else:
                 paste(block, port)
+                in_time(began)
+                began = 0.0
             ran += 1
     finally:
         if server is not None:
