@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from proxy.app.desk import Desk, build
 from proxy.app.gauges import readings
 from proxy.app.runtime import Load, Runtime
-from proxy.app.view import RuntimeView
+from proxy.app.view import ERRORS, RuntimeView
 from proxy.config.values import Config
 from proxy.core.health import Health
 from proxy.core.secret import Secret
@@ -58,7 +58,7 @@ class Process:
         front = Front(self.engine, lambda: self.runtime.desk)
         self.endpoints = front.endpoints()
         view = RuntimeView(self.runtime, self.draining, self.metrics.render)
-        self.app: Starlette = Site(view).app(lifespan=self._lifespan)
+        self.app: Starlette = Site(view).app(self._lifespan, ERRORS)
         log.hide(secrets(config))
 
     def _readings(self) -> Iterable[Gauge]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ExceptionHandler
 
 from proxy.app.runtime import Runtime
 from proxy.core.health import Health
 from proxy.engine.lane import Road
 from proxy.wire.door import Draining
-from proxy.wire.errors import Refusal, model_not_found
+from proxy.wire.errors import Refusal, model_not_found, refusal
 
 Render = Callable[[str], tuple[bytes, str]]
 
@@ -54,7 +58,29 @@ class RuntimeView:
         return as_response(model_not_found(model, self._runtime.desk.roads.nearest(model)))
 
 
-def as_response(refusal: Refusal) -> Response:
+async def _said(request: Request, error: Exception) -> Response:
+    """What Starlette refuses, in OpenAI's shape."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 404:
+        told = refusal(404, f"There is nothing at {request.scope['path'][:200]!r}.", "not_found")
+    elif status == 405:
+        told = refusal(405, "This path does not take that method.", "method_not_allowed", more=_allow(error))
+    else:
+        told = refusal(status, "The gateway failed.", "internal_error", type_="server_error")
+    return as_response(told)
+
+
+def _allow(error: Exception) -> bytes:
+    headers = getattr(error, "headers", None) or {}
+    allowed = headers.get("Allow", "")
+    return f"allow: {allowed}\r\n".encode() if allowed else b""
+
+
+ERRORS: dict[Any, ExceptionHandler] = {HTTPException: _said, Exception: _said}
+"""Starlette's exception handlers."""
+
+
+def as_response(told: Refusal) -> Response:
     """An error of ours through Starlette."""
-    headers = dict(line.split(": ", 1) for line in refusal.headers.decode().split("\r\n") if line)
-    return Response(refusal.body, refusal.status, headers)
+    headers = dict(line.split(": ", 1) for line in told.headers.decode().split("\r\n") if line)
+    return Response(told.body, told.status, headers)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import time
 from typing import Protocol
 
 from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.outcome import Ended, Finish
 from proxy.engine.engine import Engine
 from proxy.engine.roads import Roads
 from proxy.wire.answer import Answer
 from proxy.wire.auth import Authenticator
 from proxy.wire.body import BadBody, chat_request, embed_request
-from proxy.wire.errors import model_not_found
+from proxy.wire.errors import Refusal, model_not_found
 from proxy.wire.reply import Endpoint, Inbound, Reply
 from proxy.wire.request_id import request_id
+
+Read = Callable[[bytes, int], "ChatRequest | EmbedRequest | BadBody"]
+"""Bytes and the deepest nesting to a request, or to what is wrong with it."""
 
 
 class Desk(Protocol):
@@ -52,28 +57,45 @@ class Front:
         """`POST /v1/embeddings`."""
         self._take(inbound, reply, embed_request)
 
-    def _take(
-        self,
-        inbound: Inbound,
-        reply: Reply,
-        read: Callable[[bytes, int], ChatRequest | EmbedRequest | BadBody],
-    ) -> None:
+    def _take(self, inbound: Inbound, reply: Reply, read: Read) -> None:
         desk = self._desk()
         rid = request_id(inbound.headers)
         caller = desk.auth.check(inbound.headers)
         if not isinstance(caller, str):
-            reply.whole(caller.status, caller.headers_for(rid), caller.body)
+            self._refuse(reply, caller, rid, read)
             return
         request = read(inbound.body, desk.max_depth)
         if isinstance(request, BadBody):
-            reply.whole(request.status, request.headers_for(rid), request.body)
+            self._refuse(reply, request, rid, read, caller)
             return
         road = desk.roads.find(request.model)
         if road is None:
             unknown = model_not_found(request.model, desk.roads.nearest(request.model))
-            reply.whole(unknown.status, unknown.headers_for(rid), unknown.body)
+            self._refuse(reply, unknown, rid, read, caller)
             return
         answer = Answer(reply, rid, road.route.name)
         exchange = self._engine.exchange(road, request, answer, rid, caller)
         reply.watch(exchange.gone, exchange.ready)
         exchange.start()
+
+    def _refuse(self, reply: Reply, refusal: Refusal, rid: str, read: Read, key: str = "") -> None:
+        """No target is asked; but the request is counted and logged like any other."""
+        reply.whole(refusal.status, refusal.headers_for(rid), refusal.body)
+        self._engine.on_finish(
+            Finish(
+                rid,
+                "",
+                "",
+                0,
+                refusal.status,
+                False,
+                "embed" if read is embed_request else "chat",
+                time(),
+                0.0,
+                None,
+                Ended.FAILED,
+                None,
+                None,
+                key,
+            )
+        )
