@@ -20,6 +20,7 @@ from proxy.local.spec import WorkerSpec
 
 TAIL_LINES = 12
 TAIL_CHARS = 300
+_PF_EXITING = 0x4
 TERM_SECONDS = 2.0
 """How long a worker may take to end after SIGTERM before it gets SIGKILL."""
 
@@ -58,7 +59,12 @@ class WorkerProcess:
 
     def gone(self) -> bool:
         """See `Running`."""
-        return self.ended.done() or self._process.poll() is not None or refuses(self._socket)
+        return (
+            self.ended.done()
+            or self._process.poll() is not None
+            or _exiting(self._process.pid)
+            or refuses(self._socket)
+        )
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -86,6 +92,16 @@ class WorkerProcess:
     def _tell(self, exit_: Exit) -> None:
         if not self.ended.done():
             self.ended.set_result(exit_)
+
+
+def _exiting(pid: int) -> bool:
+    """Whether the kernel (Linux) has begun to take this process apart: before it closes its sockets, and so before
+    anybody can see a connection break for it (PF_EXITING in the flags of /proc/pid/stat, proc(5))."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    except (OSError, UnicodeDecodeError):  # not Linux
+        return False
+    return fields[0] in "ZX" or bool(int(fields[6]) & _PF_EXITING)
 
 
 def _search_path() -> str:

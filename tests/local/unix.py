@@ -99,6 +99,13 @@ def seconds_until(condition: Callable[[], bool], within: float = 10.0) -> float:
     return time.monotonic() - began
 
 
+async def eventually(condition: Callable[[], bool], within: float = 5.0) -> None:
+    """Let the loop run until the condition holds."""
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event to offer
+            await asyncio.sleep(0.005)
+
+
 def backend(engine: str, isolation: str = "process", **model: Any) -> Backend:
     """A backend with SmolLM2 in it, as a configuration would have it.
 

@@ -1,4 +1,4 @@
-"""So many requests at a time as the engine has slots, a bounded number behind them; each ends when its client leaves."""
+"""As many requests at a time as the engine has slots, a bounded number behind them; each ends when its client goes."""
 
 from __future__ import annotations
 
