@@ -234,7 +234,7 @@ def _wait_at_same(state: State, event: Failed) -> float | None:
     """Seconds before the same target is tried again; `None`: it is not."""
     retry = state.targets[state.at].retry
     failure = event.failure
-    if state.again >= retry.same_target or not failure.verdict.again:
+    if state.again >= (retry.same_target or 0) or not failure.verdict.again:
         return None
     asked = failure.retry_after or 0.0
     if asked > retry.patience:

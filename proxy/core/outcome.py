@@ -23,6 +23,20 @@ class Ended(Enum):
     """By the client, or by us in favour of another attempt."""
 
 
+class How(Enum):
+    """How an attempt comes by its answer."""
+
+    FRESH = "fresh"
+    EXACT = "exact"
+    """After a cut: made again from the start by the engine that made it, so that it is what the uncut one was."""
+    PREFILL = "prefill"
+    """After a cut: the target continues the partial answer, given to it as the last message."""
+    REPLAY = "replay"
+    """After a cut: asked from the start; what comes back must begin with what was sent."""
+    ASK = "ask"
+    """After a cut: told in words to go on. The seam may show."""
+
+
 class Outcome(NamedTuple):
     """One attempt's end. Times are seconds since the request came in; `None` where it never got that far."""
 
@@ -55,6 +69,7 @@ class Outcome(NamedTuple):
     """Name of the caller's key; empty where none is needed."""
     model: str
     """The model that served, as the upstream named it; empty when it said none."""
+    how: How = How.FRESH
 
 
 class Finish(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from proxy.core.failure import Failure, FailureKind
@@ -74,11 +75,4 @@ def vectors_of(route: Route) -> Route:
         return route
     model = route.targets[0].model
     same = tuple(t for t in route.targets if t.model == model)
-    return Route(
-        route.name,
-        same,
-        route.max_attempts,
-        route.reply_model_is_route,
-        route.same_vectors,
-        route.filtered_goes_elsewhere,
-    )
+    return replace(route, targets=same)

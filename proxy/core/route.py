@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, NamedTuple
 
+from proxy.core.outcome import How
 from proxy.core.price import Price
 from proxy.core.secret import Secret
 
@@ -22,8 +24,34 @@ class Timeouts(NamedTuple):
 class Retry(NamedTuple):
     """More tries at the *same* target, and the longest Retry-After (seconds) waited out there."""
 
-    same_target: int = 0
+    same_target: int | None = None
+    """`None`: none while another target is left, one at the last."""
     patience: float = 0.0
+
+
+class OnCut(Enum):
+    """What happens when a stream dies after content was sent."""
+
+    CONTINUE = "continue"
+    """Another try goes on where it broke off, where that can be done honestly; else as `error`."""
+    ERROR = "error"
+    """The client is told in the stream, at once."""
+    HOLD = "hold"
+    """Cannot happen: nothing is sent until the answer is complete."""
+
+
+class Hedge(NamedTuple):
+    """A second target is started when no content came for some time; the first to give content wins."""
+
+    after: float | None = None
+    """Seconds; `None`: the target's own 95th percentile of the time to the first content."""
+    max: int = 1
+    """Further attempts a request at most."""
+    budget: float = 0.05
+    """Share of the requests that may be hedged."""
+
+
+BY_DEFAULT = (How.EXACT, How.PREFILL, How.REPLAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +75,8 @@ class Target:
     """Request parameters that this target does not take: left out, and named in `x-wayline-dropped`."""
     concurrency: int | None = None
     """Requests in flight at this target at most; beyond it the next target is tried."""
+    prefill: bool | None = None
+    """It continues an assistant message that comes last; `None`: as is known of its backend's type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +92,16 @@ class Route:
     """The operator's word that all targets embed into the same space."""
     filtered_goes_elsewhere: bool = False
     """A content filter's refusal is tried at the next target (`on_filter: next`)."""
+    on_cut: OnCut = OnCut.CONTINUE
+    hold_tools: bool = False
+    """Tool calls and structured output are held back until they are complete (`hold: tools`)."""
+    continue_by: tuple[How, ...] = BY_DEFAULT
+    """The ways of going on after a cut, in the order of trying."""
+    max_continuations: int = 2
+    exact_within: float = 5.0
+    """Seconds that making an answer again from the start may take."""
+    keep_alive: float = 15.0
+    """A stream's client gets a comment when it had nothing for so many seconds."""
+    hedge: Hedge | None = None
+    min_rate: float | None = None
+    """Tokens a second below which, over 10 s, a stream counts as stalled; `None`: it never does."""

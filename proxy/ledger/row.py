@@ -12,7 +12,7 @@ from proxy.core.price import Price
 COLUMNS = (
     "request_id, attempt, route, target, backend, key, model, ended, failure, status, stream, "
     "started_at, sent, first_byte, first_content, last, "
-    "input, output, cached_input, cache_write, reasoning, usage_source, price, cost, maybe_billed"
+    "input, output, cached_input, cache_write, reasoning, usage_source, price, cost, maybe_billed, how"
 )
 WIDTH = COLUMNS.count(",") + 1
 MAX_ROW = 8 * 1024
@@ -31,7 +31,7 @@ def encode(outcome: Outcome) -> bytes:
     # fmt: off
     (
         request_id, attempt, route, target, backend, ended, failure, status, stream, started_at, sent, first_byte,
-        first_content, last, usage, price, cost, maybe_billed, key, model,
+        first_content, last, usage, price, cost, maybe_billed, key, model, how,
     ) = outcome
     # fmt: on
     if usage is None:
@@ -46,7 +46,7 @@ def encode(outcome: Outcome) -> bytes:
         ended._value_, None if failure is None else failure._value_, status, stream,
         started_at, sent, first_byte, first_content, last,
         tokens_in, tokens_out, cached, written, reasoning, source,
-        None if price is None else price_text(price), None if cost is None else str(cost), maybe_billed,
+        None if price is None else price_text(price), None if cost is None else str(cost), maybe_billed, how._value_,
     )
     # fmt: on
     try:

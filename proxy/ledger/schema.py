@@ -13,7 +13,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             ended TEXT, failure TEXT, status INTEGER, stream INTEGER,
             started_at REAL, sent REAL, first_byte REAL, first_content REAL, last REAL,
             input INTEGER, output INTEGER, cached_input INTEGER, cache_write INTEGER, reasoning INTEGER,
-            usage_source TEXT, price TEXT, cost TEXT, maybe_billed INTEGER
+            usage_source TEXT, price TEXT, cost TEXT, maybe_billed INTEGER, how TEXT
         )""",
         "CREATE INDEX attempts_started_at ON attempts (started_at)",
         "CREATE TABLE journals (token TEXT PRIMARY KEY, position INTEGER) WITHOUT ROWID",
@@ -23,7 +23,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 attempts: one row for each `Outcome`, under its names. started_at is Unix time in seconds, the other times are seconds
 after it; usage_source is reported, estimated or absent; price is JSON (dollars per million tokens, who states it, since
-when); cost is dollars in decimal text, NULL when unknown. A request id may be a client's own, so it is not unique.
+when); cost is dollars in decimal text, NULL when unknown; how is
+fresh, or how a cut answer was gone on with. A request id may be a client's own, so it is not unique.
 journals: how far each was brought in, written in the same transaction as the rows, so that no row comes twice.
 """
 

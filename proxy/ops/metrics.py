@@ -90,6 +90,7 @@ class Metrics:
             billed,
             _,
             _,
+            _,
         ) = outcome
         cells = self._cells
         try:

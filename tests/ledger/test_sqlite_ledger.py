@@ -60,6 +60,7 @@ def test_every_field_of_an_outcome_is_on_record(database: Path, served: Outcome,
         "usage_source": "reported",
         "cost": str(served.cost),
         "maybe_billed": 0,
+        "how": "fresh",
     }
     assert price == {
         "input": "0.15",
