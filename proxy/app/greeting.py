@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from proxy.config.values import Config
 
+QUESTION = "Name the capital of France."
+"""One that the small model of the default routes.yaml gets right."""
+
 
 def greeting(config: Config, host: str, port: int) -> str:
     """Where it listens, what is left out and why, and two requests that can be pasted."""
@@ -20,7 +23,7 @@ def greeting(config: Config, host: str, port: int) -> str:
         lines.append("  no route has a target that is configured: see `wayline check`")
         return "\n".join(lines)
     key = ' -H "Authorization: Bearer $WAYLINE_KEY"' if config.keys else ""
-    body = f'{{"model": "{route}", "messages": [{{"role": "user", "content": "What is the capital of France?"}}]}}'
+    body = f'{{"model": "{route}", "messages": [{{"role": "user", "content": "{QUESTION}"}}]}}'
     python_key = 'os.environ["WAYLINE_KEY"]' if config.keys else '"none"'
     lines += [
         "",
@@ -29,7 +32,7 @@ def greeting(config: Config, host: str, port: int) -> str:
         "",
         f'  python -c \'import os, openai; c = openai.OpenAI(base_url="{base}/v1", api_key={python_key}); '
         f'print(c.chat.completions.create(model="{route}", messages=[{{"role": "user", '
-        '"content": "What is the capital of France?"}]).choices[0].message.content)\'',
+        f'"content": "{QUESTION}"}}]).choices[0].message.content)\'',
         "",
     ]
     return "\n".join(lines)
