@@ -15,7 +15,7 @@ from proxy.backends.openai_stream import ChatDecoder
 from proxy.config.values import Backend
 from proxy.core.call import Headers, HttpCall
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
-from proxy.core.dialect import Decoder, Prepared
+from proxy.core.dialect import Decoder, Prefill, Prepared
 from proxy.core.failure import Failure
 from proxy.core.route import Target
 from proxy.core.secret import Secret
@@ -42,6 +42,10 @@ class OpenAICompatible:
     """It takes `stream_options: {include_usage: true}`."""
     own_queue: bool = False
     """When it says that its queue is full, that is a queue of Wayline's own."""
+    prefill: Prefill | None = None
+    """How it continues an assistant message that comes last; `None`: it does not, or it is not known to."""
+    repeatable: bool = False
+    """The same request with the same seed gives the same bytes again."""
 
 
 class OpenAIDialect:
@@ -58,6 +62,8 @@ class OpenAIDialect:
         "_stream_head",
         "_target",
         "_without",
+        "prefill",
+        "repeatable",
     )
 
     def __init__(self, spec: OpenAICompatible, where: Address, backend: Backend, target: Target) -> None:
@@ -66,6 +72,10 @@ class OpenAIDialect:
         self._target = target
         self._model = target.model
         self._prefix = f"{backend.name}/"
+        self.prefill = None if target.prefill is False else spec.prefill
+        if target.prefill and self.prefill is None:
+            self.prefill = Prefill()
+        self.repeatable = spec.repeatable
         self._without = target.drop | spec.refuses
         self._asks_usage = spec.asks_usage and "stream_options" not in self._without
         chat = f"POST {where.target('/chat/completions')} HTTP/1.1"

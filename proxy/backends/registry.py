@@ -8,13 +8,13 @@ from proxy.backends.head import Address, address
 from proxy.backends.openai import OpenAICompatible, OpenAIDialect
 from proxy.config.values import Backend
 from proxy.core.call import Origin
-from proxy.core.dialect import Dialect
+from proxy.core.dialect import Dialect, Prefill
 from proxy.core.route import Target
 
 SPECS: Mapping[str, OpenAICompatible] = {
     "openai": OpenAICompatible(base_url="https://api.openai.com/v1"),
     "ollama": OpenAICompatible(base_url="http://127.0.0.1:11434/v1", default_path="/v1"),
-    "llamacpp": OpenAICompatible(base_url="http://local/v1", own_queue=True),
+    "llamacpp": OpenAICompatible(base_url="http://local/v1", own_queue=True, prefill=Prefill(), repeatable=True),
 }
 """Backend types, by the name that stands in the configuration."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
 from proxy.core.call import Headers, HttpCall
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest, End, Event
@@ -14,11 +15,26 @@ class Malformed(ValueError):
     """The upstream sent bytes that its protocol does not allow, or more than our bounds."""
 
 
+class TooLarge(Malformed):
+    """It is more than our bounds allow."""
+
+
 class Prepared(NamedTuple):
     """A call, and the names of the request's parameters that this target cannot express and that were left out."""
 
     call: HttpCall
     dropped: tuple[str, ...] = ()
+
+
+class Prefill(NamedTuple):
+    """How a target is made to continue an assistant message that comes last."""
+
+    message: Mapping[str, Any] = {}
+    """What that message must hold besides (Mistral: `prefix`)."""
+    body: Mapping[str, Any] = {}
+    """What the request must hold besides (vLLM: `continue_final_message`)."""
+    strips: bool = False
+    """White space at the end of the message is refused, or lost, and comes back at the beginning of the answer."""
 
 
 class Decoder(Protocol):
@@ -73,6 +89,16 @@ class Decoder(Protocol):
 
 class Dialect(Protocol):
     """One target's language, bound to its address, key and parameters when the configuration is loaded."""
+
+    @property
+    def prefill(self) -> Prefill | None:
+        """How this target continues a partial answer; `None`: it does not, or nobody knows."""
+        ...
+
+    @property
+    def repeatable(self) -> bool:
+        """The same request with the same seed (or greedy) gives the same bytes again."""
+        ...
 
     def chat(self, request: ChatRequest) -> Prepared:
         """The call that asks this target."""

@@ -18,8 +18,10 @@ class FailureKind(Enum):
     EMPTY_REPLY = "empty_reply"
     FIRST_TIMEOUT = "first_timeout"
     IDLE_TIMEOUT = "idle_timeout"
+    STALLED = "stalled"
     TOTAL_TIMEOUT = "total_timeout"
     TRUNCATED = "truncated"
+    DIVERGED = "diverged"
     MALFORMED = "malformed"
     WRONG_TYPE = "wrong_content_type"
     OVERSIZE = "oversize"
@@ -114,6 +116,7 @@ VERDICTS: dict[FailureKind, Verdict] = {
     K.EMPTY_REPLY: _target(502, "upstream_reset", 30, again=True, billed=True),
     K.FIRST_TIMEOUT: _target(504, "upstream_timeout", 35, billed=True),
     K.IDLE_TIMEOUT: _target(504, "upstream_timeout", 35, billed=True),
+    K.STALLED: _target(504, "upstream_timeout", 35, billed=True),
     K.TOTAL_TIMEOUT: _target(504, "deadline_exceeded", 36, billed=True),
     K.TRUNCATED: _target(502, "upstream_truncated", 32, again=True, billed=True),
     K.MALFORMED: _target(502, "upstream_malformed", 32, again=True, billed=True),
@@ -147,6 +150,9 @@ VERDICTS: dict[FailureKind, Verdict] = {
         "overloaded_error",
         "upstream_overloaded",
         50,
+    ),
+    K.DIVERGED: Verdict(
+        Elsewhere.YES, Blame.NOBODY, False, 0.0, False, True, 502, "upstream_error", "upstream_truncated", 12
     ),
     K.LOADING: Verdict(
         Elsewhere.YES, Blame.NOBODY, False, 0.0, True, False, 503, "overloaded_error", "model_loading", 45

@@ -34,6 +34,8 @@ WORDS: dict[FailureKind, str] = {
     K.EMPTY_REPLY: "The upstream closed the connection without an answer.",
     K.FIRST_TIMEOUT: "The upstream did not begin its answer in time.",
     K.IDLE_TIMEOUT: "The upstream stopped in the middle of its answer.",
+    K.STALLED: "The upstream's answer came too slowly.",
+    K.DIVERGED: "The answer could not be gone on with.",
     K.TOTAL_TIMEOUT: "The request could not be answered within its total time.",
     K.TRUNCATED: "The upstream's answer ended before it was complete.",
     K.MALFORMED: "The upstream's answer could not be understood.",
