@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from proxy.core.outcome import Finish, Outcome
 from proxy.engine.caller import Caller
 from proxy.engine.exchange import Exchange
 from proxy.engine.lane import Road
+from proxy.engine.roads import MAX_DIRECT
 from proxy.ledger.contract import Ledger
 from proxy.net.flight import Net
 
@@ -44,6 +46,7 @@ class Engine:
         """Told when a target's circuit opens or closes: (target, before, after)."""
         self._observers = tuple(observers)
         self._ticking = False
+        self._direct: deque[str] = deque()
 
     def exchange(
         self, road: Road, request: ChatRequest | EmbedRequest, caller: Caller, request_id: str, key: str
@@ -80,7 +83,11 @@ class Engine:
     def on_outcome(self, outcome: Outcome, failure: Failure | None, *, sent: float, now: float) -> None:
         """An attempt has ended: on record, into health and metrics, in that order, before the client sees the end."""
         self.ledger.record(outcome)
-        before = self.health.get(outcome.target, WELL)
+        before = self.health.get(outcome.target)
+        if before is None:
+            before = WELL
+            if outcome.route == outcome.target:  # the caller named the target itself
+                self._meet(outcome.target)
         after = on_outcome(
             before,
             outcome.ended,
@@ -106,6 +113,12 @@ class Engine:
         for target in targets:
             self.health.pop(target, None)
             self.trouble.pop(target, None)
+
+    def _meet(self, target: str) -> None:
+        """Callers may name any number of targets directly: what is remembered of those is bounded."""
+        self._direct.append(target)
+        if len(self._direct) > MAX_DIRECT:
+            self.forget([self._direct.popleft()])
 
     def _put(self, target: str, state: Health) -> None:
         self.health[target] = state
