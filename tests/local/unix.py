@@ -63,8 +63,9 @@ def get(path: str, target: str) -> tuple[int, Any]:
 
 
 def question(text: str = "Tell me a story about a fox.", **more: Any) -> dict[str, Any]:
-    """A chat request, greedy unless told otherwise."""
-    return {"model": "any", "messages": [{"role": "user", "content": text}], "temperature": 0, **more}
+    """A chat request, greedy unless told otherwise. Its system prompt spares evaluating the template's longer one."""
+    messages = [{"role": "system", "content": "."}, {"role": "user", "content": text}]
+    return {"model": "any", "messages": messages, "temperature": 0, **more}
 
 
 def chat(path: str, body: dict[str, Any]) -> dict[str, Any]:
