@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 
@@ -86,8 +87,19 @@ def _own_journal(path: Path, size: int, stats: LedgerStats, say: Say) -> Journal
 
 def _sentence(path: Path, error: Exception) -> str:
     """What is wrong, as far as it can be told from here."""
-    if path.is_dir():
-        return f"The ledger {path} is a directory: name a file."
-    if not path.parent.is_dir():
-        return f"The ledger {path} cannot be made: there is no directory {path.parent}."
+    try:
+        if _is_directory(path):
+            return f"The ledger {path} is a directory: name a file."
+        if not _is_directory(path.parent):
+            return f"The ledger {path} cannot be made: there is no directory {path.parent}."
+    except OSError as refused:  # says which directory on the way, where SQLite only says that it could not
+        error = refused
     return f"The ledger {path} cannot be opened: {error}."
+
+
+def _is_directory(path: Path) -> bool:
+    """Raises OSError where that cannot be looked up. (`Path.is_dir` does or does not, by Python's version.)"""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False

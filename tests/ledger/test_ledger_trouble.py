@@ -176,3 +176,28 @@ def test_no_room_for_the_journal_and_then_none_for_the_database(database: Path, 
     subprocess.run([sys.executable, "-c", _SMALL_FILES, str(database)], check=True, timeout=60)
     assert rows("request_id") == [(f"r{number}",) for number in range(4002)]
     assert [path.name for path in database.parent.iterdir()] == ["wayline.db"]
+
+
+def test_a_place_that_may_not_be_looked_into_is_an_error_at_the_start_in_a_sentence(tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    (locked / "inner").mkdir(parents=True)
+    code = """if True:
+        import os, sys
+        from proxy.ledger.schema import LedgerError
+        from proxy.ledger.sqlite import open_ledger
+        if os.geteuid() == 0:  # whom no mode keeps out
+            os.seteuid(65534)
+        try:
+            open_ledger(sys.argv[1])
+        except LedgerError as error:
+            print(error)
+    """
+    path = locked / "inner" / "wayline.db"
+    locked.chmod(0)
+    try:
+        done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    finally:
+        locked.chmod(0o700)
+    assert done.stdout.startswith(f"The ledger {path} cannot be opened: ")
+    assert "Permission denied" in done.stdout
+    assert done.stderr == ""
