@@ -17,7 +17,10 @@ import proxy.app
 from proxy.cli.commands import wayline
 from proxy.ledger.spend import BYS
 
-HEAVY = {"uvicorn", "starlette", "yaml", "orjson", "httptools", "sqlite3", "prometheus_client", "pydantic", "asyncio"}
+HEAVY = {
+    *("uvicorn", "starlette", "yaml", "orjson", "httptools", "sqlite3", "prometheus_client", "pydantic", "asyncio"),
+    "importlib.metadata",
+}
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
