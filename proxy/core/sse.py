@@ -6,7 +6,7 @@ sliced. Everything else goes line by line: CR, LF and CRLF, comments, several da
 
 from __future__ import annotations
 
-from proxy.core.dialect import Malformed
+from proxy.core.dialect import TooLarge
 
 Frame = tuple[bytes, bytes, bytes]
 """One event: its data, the same as it may be sent on (`data: …` and a blank line, LF only), and its name or nothing."""
@@ -35,7 +35,7 @@ class SseFramer:
         """Nothing is held: the next byte begins an event."""
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The events that these bytes complete. Raises `Malformed` when one is larger than the limit."""
+        """The events that these bytes complete. Raises `TooLarge` when one is larger than the limit."""
         if self._clean and data.startswith(b"data: ") and data.find(b"\r") < 0:
             size = len(data)
             if data.find(b"\n") == size - 2 and data[-1] == _LF and size <= self._limit:
@@ -108,4 +108,4 @@ class SseFramer:
 
     def _bound(self, size: int) -> None:
         if size > self._limit:
-            raise Malformed(f"an event of the upstream is larger than {self._limit} bytes")
+            raise TooLarge(f"an event of the upstream is larger than {self._limit} bytes")

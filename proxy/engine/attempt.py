@@ -8,10 +8,11 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from proxy.core.call import Headers, HttpCall, Origin
-from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest, End, Event, Kind
-from proxy.core.dialect import Decoder, Malformed
+from proxy.core.chat import ChatRequest, Completion, Embedding, End, Event, Kind
+from proxy.core.dialect import Decoder, Malformed, TooLarge
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.usage import Usage
+from proxy.engine.judge import is_event_stream, no_stream, nothing_said, whole
 from proxy.engine.lane import Lane
 
 if TYPE_CHECKING:
@@ -124,9 +125,11 @@ class Attempt:
         if not 200 <= status < 300:
             self._headers = headers
             return
-        streamed = _is_event_stream(headers)
+        streamed = is_event_stream(headers)
         if not exchange.stream:
-            self._mode = UNEXPECTED if streamed else WHOLE
+            self._mode = WHOLE
+            if streamed:
+                self._abort_with(FailureKind.WRONG_TYPE, "the upstream did not send JSON")
         elif streamed is False:
             self._mode = UNEXPECTED
         else:
@@ -170,10 +173,12 @@ class Attempt:
         if self.over:
             return
         lost = self.lane.place.lost()
-        if lost is None and self._complete():
+        if self._complete():
             self._serve()
-            return
-        self._fail(lost or failure)
+        elif lost is not None:
+            self._fail(lost)
+        else:
+            self._judge_or_fail(failure)
 
     # Streams -----------------------------------------------------------------------------------------------------
 
@@ -183,7 +188,8 @@ class Attempt:
         try:
             events = decoder.feed(data)
         except Malformed as error:
-            self._abort_with(FailureKind.MALFORMED, str(error))
+            kind = FailureKind.OVERSIZE if isinstance(error, TooLarge) else FailureKind.MALFORMED
+            self._abort_with(kind, str(error))
             return
         if len(events) == 1 and self.first_content is not None:  # the usual case, kept short
             event = events[0]
@@ -252,9 +258,10 @@ class Attempt:
 
     def finish_now(self) -> None:
         """The grace after the last finish_reason is over."""
-        self._serve()
-        if self._flight is not None:
-            self._flight.abort()
+        flight = self._flight
+        self._stream_ended()
+        if flight is not None:
+            flight.abort()
 
     def _stream_ended(self) -> None:
         decoder = self._decoder
@@ -283,61 +290,36 @@ class Attempt:
     # Whole bodies ------------------------------------------------------------------------------------------------
 
     def _whole_ended(self) -> None:
-        body = self._joined()
         exchange = self._exchange
-        request = exchange.request
-        dialect = self.lane.dialect
-        answer: Completion | Embedding | Failure
-        try:
-            if isinstance(request, EmbedRequest):
-                answer = dialect.embedding(body, base64=request.base64, model=exchange.reply_model)
-            else:
-                answer = dialect.completion(body, model=exchange.reply_model)
-        except Malformed as error:
-            kind = FailureKind.EMPTY_ANSWER if not body else FailureKind.MALFORMED
-            if body.lstrip()[:1] == b"<":
-                kind = FailureKind.WRONG_TYPE
-            self._fail(Failure(kind, str(error), self.status))
-            return
+        model = exchange.reply_model
+        answer = whole(self.lane.dialect, exchange.request, self._joined(), status=self.status, model=model)
         if isinstance(answer, Failure):
             self._fail(answer)
             return
         self.model = answer.model
         self.usage = answer.usage
         if isinstance(answer, Completion) and answer.empty:
-            kind = FailureKind.FILTERED if answer.filtered else FailureKind.EMPTY_ANSWER
-            words = "the content filter withheld the answer" if answer.filtered else "the upstream's answer is empty"
-            self._fail(Failure(kind, words, self.status))
+            self._fail(nothing_said(answer, self.status))
             return
         self.first_content = time.monotonic()
         self.answer = answer
         self._serve()
 
     def _judge_unwanted(self) -> None:
-        """An error body, or a 2xx answer of a kind that was not asked for."""
-        body = self._joined()
-        if self._mode == ERROR:
-            assert self.status is not None
-            self._abort_with_failure(self.lane.dialect.failure(self.status, self._headers, body))
+        """An error's body, or a 2xx answer of a kind that was not asked for."""
+        dialect, body = self.lane.dialect, self._joined()
+        if self._mode == UNEXPECTED:
+            self._abort_with_failure(no_stream(dialect, body, self.status))
             return
-        found = self._error_within(body)
-        if found is not None:
-            self._abort_with_failure(found)
-        elif not body:
-            self._abort_with(FailureKind.EMPTY_ANSWER, "the upstream's answer is empty")
-        else:
-            wanted = "an event stream" if self._exchange.stream else "JSON"
-            self._abort_with(FailureKind.WRONG_TYPE, f"the upstream did not send {wanted}")
+        assert self.status is not None
+        self._abort_with_failure(dialect.failure(self.status, self._headers, body))
 
-    def _error_within(self, body: bytes) -> Failure | None:
-        """Where a stream was asked for, some answer an error as plain JSON under 200."""
-        if not self._exchange.stream or body.lstrip()[:1] not in (b"{", b"["):
-            return None
-        try:
-            found = self.lane.dialect.completion(body)
-        except Malformed:
-            return None
-        return found if isinstance(found, Failure) else None
+    def _judge_or_fail(self, failure: Failure) -> None:
+        """Nothing more will come. An error's status and headers say enough, whatever became of its body."""
+        if self._mode == ERROR and self.status is not None:
+            self._judge_unwanted()
+        else:
+            self._abort_with_failure(failure)
 
     def _joined(self) -> bytes:
         body, self._body = self._body or (), None
@@ -359,7 +341,7 @@ class Attempt:
 
     def _fail(self, failure: Failure) -> None:
         self.over = True
-        self._note_stream()
+        self.note()
         self._exchange.failed(self, failure)
 
     def _abort_with(self, kind: FailureKind, message: str) -> None:
@@ -373,11 +355,13 @@ class Attempt:
 
     def time_out(self, failure: Failure) -> None:
         """One of its times is over."""
-        self._abort_with_failure(failure)
+        self._judge_or_fail(failure)
 
     def note(self) -> None:
-        """Take over what the decoder knows by now, for an outcome that comes from outside."""
+        """Take over what is known by now, for its outcome."""
         self._note_stream()
+        if self._flight is not None and not self._flight.sent:
+            self.sent_at = None
 
     def _note_stream(self) -> None:
         decoder = self._decoder
@@ -388,11 +372,3 @@ class Attempt:
 
 async def _settled(origin: Awaitable[Origin | Failure]) -> Origin | Failure:
     return await origin
-
-
-def _is_event_stream(headers: Headers) -> bool | None:
-    """`None` when the upstream names no type."""
-    for name, value in headers:
-        if name == b"content-type":
-            return b"event-stream" in value.lower()
-    return None

@@ -63,12 +63,13 @@ class Engine:
         self.live.discard(exchange)
 
     def _tick(self) -> None:
-        now = time.monotonic()
-        for exchange in [one for one in self.live if one.due <= now]:
-            exchange.tick(now)
+        # First of all the next look: should one exchange raise, the others' times are still watched.
         self._ticking = bool(self.live)
         if self._ticking:
             asyncio.get_running_loop().call_later(TICK, self._tick)
+        now = time.monotonic()
+        for exchange in [one for one in self.live if one.due <= now]:
+            exchange.tick(now)
 
     def on_send(self, target: str, now: float) -> None:
         """An attempt goes to this target."""

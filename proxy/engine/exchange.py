@@ -182,7 +182,8 @@ class Exchange:
         self._attempt = attempt
         self._paused = False
         self.engine.on_send(target.name, now)
-        self.look_at(now + target.timeouts.first)
+        times = target.timeouts
+        self.look_at(now + min(times.first, times.idle, times.total))
         attempt.start()
 
     def _record(self, ended: Ended, failure: Failure | None) -> None:
@@ -257,16 +258,20 @@ class Exchange:
 
     def tick(self, now: float) -> None:
         """Called by the engine when `due` is past: an event of a stream only notes its time."""
+        attempt = self._attempt
         if now >= self.deadline:
-            self._feed(machine.Deadline(Failure(FailureKind.TOTAL_TIMEOUT, "the request's total time is over")))
+            if attempt is not None and attempt.done_at is not None and not attempt.over:
+                attempt.finish_now()
+            else:
+                self._feed(machine.Deadline(Failure(FailureKind.TOTAL_TIMEOUT, "the request's total time is over")))
             return
         self.due = self.deadline
-        attempt = self._attempt
         if attempt is None or attempt.over:
             return
         due, failure = self._due(attempt)
         if now < due:
-            self.look_at(due)
+            # Content may come, or the client catch up, at any time: from then on `idle` runs.
+            self.look_at(min(due, now + attempt.lane.target.timeouts.idle))
         elif failure is None:
             attempt.finish_now()
         else:

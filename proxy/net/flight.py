@@ -30,6 +30,11 @@ class Sink(Protocol):
 class Flight(Protocol):
     """One call under way."""
 
+    @property
+    def sent(self) -> bool:
+        """It was written to a connection. Asked only while the call is under way."""
+        ...
+
     def abort(self) -> None:
         """Close its connection now (or stop waiting for one). Idempotent; harmless after the end."""
 

@@ -51,6 +51,11 @@ class HttpFlight:
         self._dialing: asyncio.Task[None] | None = None
         self.retried = False
 
+    @property
+    def sent(self) -> bool:
+        """It was written to a connection. Asked only while the call is under way."""
+        return self.connection is not None
+
     def abort(self) -> None:
         """Close its connection now (or stop waiting for one). Idempotent; harmless after the end."""
         connection = self.connection

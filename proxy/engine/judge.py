@@ -1,0 +1,52 @@
+"""What a body that is not a stream of events means: pure, apart from the clockwork of an attempt."""
+
+from __future__ import annotations
+
+from proxy.core.call import Headers
+from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
+from proxy.core.dialect import Dialect, Malformed
+from proxy.core.failure import Failure, FailureKind
+
+K = FailureKind
+
+
+def is_event_stream(headers: Headers) -> bool | None:
+    """`None` when the upstream names no type."""
+    for name, value in headers:
+        if name == b"content-type":
+            return b"event-stream" in value.lower()
+    return None
+
+
+def whole(
+    dialect: Dialect, request: ChatRequest | EmbedRequest, body: bytes, *, status: int | None, model: str | None
+) -> Completion | Embedding | Failure:
+    """A whole 2xx body where one was asked for; what says nothing is still a `Completion`, and `empty`."""
+    try:
+        if isinstance(request, EmbedRequest):
+            return dialect.embedding(body, base64=request.base64, model=model)
+        return dialect.completion(body, model=model)
+    except Malformed as error:
+        kind = K.EMPTY_ANSWER if not body else K.WRONG_TYPE if body.lstrip()[:1] == b"<" else K.MALFORMED
+        return Failure(kind, str(error), status)
+
+
+def nothing_said(answer: Completion, status: int | None) -> Failure:
+    """Why an empty answer is none."""
+    if answer.filtered:
+        return Failure(K.FILTERED, "the content filter withheld the answer", status)
+    return Failure(K.EMPTY_ANSWER, "the upstream's answer is empty", status)
+
+
+def no_stream(dialect: Dialect, body: bytes, status: int | None) -> Failure:
+    """A 2xx answer that is no event stream where one was asked for: some send an error so."""
+    if body.lstrip()[:1] in (b"{", b"["):
+        try:
+            found = dialect.completion(body)
+        except Malformed:
+            found = None
+        if isinstance(found, Failure):
+            return found
+    if not body:
+        return Failure(K.EMPTY_ANSWER, "the upstream's answer is empty", status)
+    return Failure(K.WRONG_TYPE, "the upstream did not send an event stream", status)
