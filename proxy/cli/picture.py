@@ -6,12 +6,13 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
+from proxy.cli.words import of_route, of_target
 from proxy.config.address import is_loopback
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.values import Backend, Config
 from proxy.config.variables import why_missing
 from proxy.core.price import Price
-from proxy.core.route import Retry, Route, Target
+from proxy.core.route import Route, Target
 
 WIDTH = 100
 LONGEST_NAME = 48
@@ -91,8 +92,7 @@ def _route(config: Config, route: Route, paint: Paint) -> Iterator[str]:
     elif tried > route.max_attempts:
         note = paint(f"  one request tries at most {route.max_attempts} of these", "dim")
     yield f"  {paint(_cut(route.name, LONGEST_NAME), 'head')}{note}"
-    words = _route_words(route)
-    if words:
+    for words in of_route(route):
         yield from _lines(" " * 7, words, paint, "dim")
     width = _width([*(t.name for t in route.targets), *(o.target for o in out)])
     for number, target in enumerate(route.targets, 1):
@@ -101,41 +101,12 @@ def _route(config: Config, route: Route, paint: Paint) -> Iterator[str]:
         yield from _entry("-", left.target, width, f"left out: {left.reason}", paint, "off")
 
 
-def _route_words(route: Route) -> str:
-    words = {
-        "answers carry the route's name as model": route.reply_model_is_route,
-        "embeddings may fail over: same vectors": route.same_vectors,
-        "what a filter refuses goes to the next target": route.filtered_goes_elsewhere,
-    }
-    return ", ".join(word for word, said in words.items() if said)
-
-
 def _target(config: Config, target: Target, number: int, width: int, paint: Paint) -> Iterator[str]:
     role = "good" if target.price else "off"
     yield from _entry(str(number), target.name, width, _price(target.price), paint, role)
-    words = _settings(config, target)
+    words = of_target(config, target)
     if words:
         yield from _lines(" " * 7, words, paint, "dim")
-
-
-def _settings(config: Config, target: Target) -> str:
-    """What is not as it would be without being said."""
-    usual = BACKEND_TYPES[config.backends[target.backend].type].timeouts
-    pairs = zip(target.timeouts._fields, target.timeouts, usual, strict=True)
-    words = [f"{name} {value:g} s" for name, value, default in pairs if value != default]
-    if target.retry != Retry():
-        words.append(f"more tries here {target.retry.same_target}, waits out {target.retry.patience:g} s")
-    if target.concurrency:
-        words.append(f"at most {target.concurrency} at once")
-    for label, names in (
-        ("defaults", target.defaults),
-        ("overrides", target.overrides),
-        ("drops", sorted(target.drop)),
-        ("headers", target.headers),
-    ):
-        if names:
-            words.append(f"{label} {' '.join(names)}")
-    return ", ".join(words)
 
 
 def _price(price: Price | None) -> str:

@@ -12,8 +12,9 @@ from proxy.config.refs import digest
 from proxy.config.spec.top import LEDGER_PATH
 from proxy.config.values import Backend, CallerKey, Config, Cors, LeftOut, Listen, LocalModel
 from proxy.config.variables import why_missing
+from proxy.core.outcome import How
 from proxy.core.price import FREE, Price
-from proxy.core.route import Retry, Route, Target
+from proxy.core.route import Hedge, OnCut, Retry, Route, Target
 from proxy.core.secret import Secret
 
 Plain = Mapping[str, Any]
@@ -97,7 +98,25 @@ def _route(
         reply_model_is_route=plain.get("reply_model") == "route",
         same_vectors=plain.get("same_vectors", False),
         filtered_goes_elsewhere=plain.get("on_filter") == "next",
+        **_streams(plain),
     )
+
+
+def _streams(plain: Plain) -> dict[str, Any]:
+    """What a route says about its streams; for what it does not say, `Route` has the default."""
+    going_on = plain.get("continue", {})
+    said = {name: plain[name] for name in ("max_continuations", "keep_alive", "min_rate") if name in plain}
+    if "on_cut" in plain:
+        said["on_cut"] = OnCut(plain["on_cut"])
+    if "hold" in plain:
+        said["hold_tools"] = True
+    if "by" in going_on:
+        said["continue_by"] = tuple(How(word) for word in going_on["by"])
+    if "exact_within" in going_on:
+        said["exact_within"] = going_on["exact_within"]
+    if "hedge" in plain:
+        said["hedge"] = Hedge(**plain["hedge"])
+    return said
 
 
 def _target(backend: Backend, model: str, levels: list[Plain]) -> Target:
@@ -106,6 +125,7 @@ def _target(backend: Backend, model: str, levels: list[Plain]) -> Target:
     prices = [level["price"] for level in levels if "price" in level]
     params = [level["params"] for level in levels if "params" in level]
     limits = [level["concurrency"] for level in levels[1:] if "concurrency" in level]
+    prefill = [level["prefill"] for level in levels if "prefill" in level]
     return Target(
         name=f"{backend.name}/{model}",
         backend=backend.name,
@@ -118,6 +138,7 @@ def _target(backend: Backend, model: str, levels: list[Plain]) -> Target:
         overrides=MappingProxyType(_merged(params, "overrides")),
         drop=frozenset(name for level in levels for name in level.get("drop", ())),
         concurrency=limits[-1] if limits else None,
+        prefill=prefill[-1] if prefill else None,
     )
 
 

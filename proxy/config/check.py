@@ -153,7 +153,15 @@ class Checker:
         if len(node.items) < kind.least:
             self._say(node.mark, path, f"is empty, expected at least {kind.least}")
         values = [self.check(kind.item, item, f"{path}[{i}]") for i, item in enumerate(node.items)]
+        if kind.distinct:
+            self._twice(values, path)
         return Found(values, node.mark)
+
+    def _twice(self, values: list[Found | None], path: str) -> None:
+        seen: dict[Any, int] = {}
+        for i, found in enumerate(values):
+            if found is not None and seen.setdefault(found.value, i) != i:
+                self._say(found.mark, f"{path}[{i}]", f"the same as number {seen[found.value] + 1}")
 
     def _scalar(self, kind: ScalarType, node: Node, path: str) -> Found | None:
         if not isinstance(node, Scalar):

@@ -66,7 +66,9 @@ def _written(kind: Type) -> dict[str, Any]:
             least = {"minProperties": kind.least} if kind.least else {}
             return {"type": "object", **names, **least, "additionalProperties": _schema(kind.item)}
         case ListOf():
-            return {"type": "array", "items": _schema(kind.item), **({"minItems": kind.least} if kind.least else {})}
+            least = {"minItems": kind.least} if kind.least else {}
+            distinct = {"uniqueItems": True} if kind.distinct else {}
+            return {"type": "array", "items": _schema(kind.item), **least, **distinct}
         case Either():
             return {"anyOf": [*kind.scalar.schema()["anyOf"], _table(kind.mapping)]}
         case Json():
@@ -102,6 +104,11 @@ def _value(default: Any) -> Any:
     return int(default) if isinstance(default, float) and default.is_integer() else default
 
 
+def _spelled(default: Any) -> str:
+    """The same as a text: only the words of a list have no quotes in YAML as they have in JSON."""
+    return f"[{', '.join(default)}]" if isinstance(default, list) else str(default).lower()
+
+
 def reference() -> str:
     """Every key with its type, default and meaning, as Markdown."""
     lines = ["| key | expected | default | meaning |", "|---|---|---|---|"]
@@ -114,7 +121,7 @@ def _rows(table: Table, path: str, known: frozenset[str] = frozenset()) -> Itera
         if key.name in known:
             continue
         at = f"{path}.{key.name}" if path else key.name
-        default = "" if key.default is None else f"`{str(_value(key.default)).lower()}`"
+        default = "" if key.default is None else f"`{_spelled(_value(key.default))}`"
         yield at, _expected(key.type), "required" if key.required else default, key.doc
         yield from _inside(key.type, at)
 

@@ -60,6 +60,9 @@ class Health(NamedTuple):
 
 
 WELL = Health()
+_SERVED = Ended.SERVED  # reading a member off its class costs 0.13 us in Python 3.11
+_UNTROUBLED = WELL[6:]
+_new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 
 
 def standing(health: Health, now: float) -> Standing:
@@ -96,7 +99,7 @@ def on_outcome(
     `retry_after`: seconds the upstream asked for. `jitter`: in [0, 1), spreads the opening.
     """
     stale = bool(health.opened) and sent < health.opened_at
-    if ended is Ended.SERVED:
+    if ended is _SERVED:
         return health if stale else _succeeded(health, sent, now)
     if failure is None or ended is Ended.CANCELLED:
         return health._replace(probing=False) if health.probing and not stale else health
@@ -117,8 +120,10 @@ def _succeeded(health: Health, sent: float, now: float) -> Health:
         return health
     if health.opened:
         return Health(since=now, good=1)
-    since, good, bad, good_before, bad_before = _rolled(health, now)
-    return Health(0, since, good + 1, bad, good_before, bad_before)
+    since, good, bad, good_before, bad_before = health[1:6]
+    if now - since >= WINDOW / 2:
+        since, good, bad, good_before, bad_before = _rolled(health, now)
+    return _new(Health, (0, since, good + 1, bad, good_before, bad_before, *_UNTROUBLED))
 
 
 def _failed(health: Health, failure: FailureKind, now: float, jitter: float) -> Health:

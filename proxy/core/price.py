@@ -8,6 +8,7 @@ from typing import NamedTuple
 from proxy.core.usage import Usage
 
 MILLION = Decimal(1_000_000)
+_NOTHING = Decimal(0)
 
 
 class Price(NamedTuple):
@@ -33,17 +34,18 @@ def cost(price: Price | None, usage: Usage | None) -> Decimal | None:
     """US dollars for a usage; `None` (unknown) when either is unknown, never 0 for lack of knowledge."""
     if price is None or usage is None:
         return None
-    plain_input = usage.input
-    plain_output = usage.output
-    total = Decimal(0)
-    if usage.cached_input and price.cached_input is not None:
-        total += usage.cached_input * price.cached_input
-        plain_input -= usage.cached_input
-    if usage.cache_write and price.cache_write is not None:
-        total += usage.cache_write * price.cache_write
-        plain_input -= usage.cache_write
-    if usage.reasoning and price.reasoning is not None:
-        total += usage.reasoning * price.reasoning
-        plain_output -= usage.reasoning
-    total += max(plain_input, 0) * price.input + max(plain_output, 0) * price.output
-    return total / MILLION
+    plain_input, plain_output, cached, written, reasoning, _ = usage
+    parts = _NOTHING
+    if cached and price.cached_input is not None:
+        parts += cached * price.cached_input
+        plain_input -= cached
+    if written and price.cache_write is not None:
+        parts += written * price.cache_write
+        plain_input -= written
+    if reasoning and price.reasoning is not None:
+        parts += reasoning * price.reasoning
+        plain_output -= reasoning
+    # `max(…, 0)` would take 0.3 us each.
+    plain_input = plain_input if plain_input > 0 else 0
+    plain_output = plain_output if plain_output > 0 else 0
+    return (parts + plain_input * price.input + plain_output * price.output) / MILLION

@@ -31,6 +31,7 @@ _SECONDS = layout_.REQUEST_DURATION.bounds
 _SECONDS_SUM = len(_SECONDS) + 1
 _ATTEMPTS = layout_.REQUEST_ATTEMPTS.bounds
 _ATTEMPTS_SUM = len(_ATTEMPTS) + 1
+_ONE = bisect_left(_ATTEMPTS, 1)
 _ENDED = {name: place * len(layout_.FAILURES) for place, name in enumerate(layout_.ENDED)}
 _FAILURE = {name: place for place, name in enumerate(layout_.FAILURES)}
 _SOURCE = {name: place * len(layout_.DIRECTIONS) for place, name in enumerate(layout_.SOURCES)}
@@ -64,6 +65,7 @@ class Metrics:
     ) -> None:
         """Raises `OSError` where the directory cannot be written."""
         self._gauges = gauges
+        self._cells: list[float] | memoryview[float]
         self._use(Store(Layout(routes), directory))
 
     def observe_outcome(self, outcome: Outcome) -> None:
@@ -129,7 +131,7 @@ class Metrics:
         cells[requests + _ENDPOINT[endpoint] + _STATUS.get(status, _STATUS_OTHER)] += 1.0
         cells[duration + bisect_left(_SECONDS, seconds)] += 1.0
         cells[duration + _SECONDS_SUM] += seconds
-        cells[attempts_ + bisect_left(_ATTEMPTS, attempts)] += 1.0
+        cells[attempts_ + (_ONE if attempts == 1 else bisect_left(_ATTEMPTS, attempts))] += 1.0
         cells[attempts_ + _ATTEMPTS_SUM] += attempts
         if attempts > 1:
             cells[failovers] += 1.0

@@ -43,8 +43,8 @@ def test_problems_go_to_standard_error_with_a_count_and_exit_status_1(tmp_path: 
     done = check(file)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.splitlines() == [
-        f'{file}:1:30: backends.b: unknown key "key", expected type, base_url, api_key, concurrency, timeouts, retry, '
-        'price, headers, params or drop; did you mean "api_key"?',
+        f'{file}:1:30: backends.b: unknown key "key", expected type, base_url, api_key, concurrency, prefill, '
+        'timeouts, retry, price, headers, params or drop; did you mean "api_key"?',
         f'{file}:2:24: routes.r.targets[0]: unknown backend "c", expected b',
         f"{file}: 2 problems",
     ]

@@ -15,7 +15,7 @@ models = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size
 durations = st.one_of(
     st.integers(1, 600_000),
     st.floats(0.001, 600_000),
-    st.sampled_from(["800ms", "1.5s", "5m", "1h", "9999ms"]),
+    st.sampled_from(["800ms", "1.5s", "5 s", "5m", "1h", "9999ms"]),
 )
 sizes = st.one_of(st.integers(1, 1 << 40), st.sampled_from(["1B", "32KiB", "20 MiB", "5MB", "1GiB"]))
 money = st.one_of(st.integers(0, 1000), st.floats(0, 1000))
@@ -54,6 +54,22 @@ settings: dict[str, Drawn] = {
     "drop": st.lists(param_names, max_size=3),
     "concurrency": st.integers(1, 1000),
 }
+streams: dict[str, Drawn] = {
+    "on_cut": st.sampled_from(["continue", "error", "hold"]),
+    "hold": st.just("tools"),
+    "continue": some(
+        by=st.lists(st.sampled_from(["exact", "prefill", "replay", "ask"]), min_size=1, unique=True),
+        exact_within=st.just(0) | durations,
+    ),
+    "max_continuations": st.integers(0, 10),
+    "keep_alive": durations,
+    "hedge": some(
+        after=st.just("p95") | durations,
+        max=st.integers(1, 10),
+        budget=st.sampled_from(["5%", "0%", "100%", "0.5 %"]) | st.floats(0, 1) | st.integers(0, 1),
+    ),
+    "min_rate": st.none() | st.integers(1, 1_000_000) | st.floats(0.001, 1000),
+}
 keys = st.text("abcXYZ019_-", min_size=4, max_size=40)
 urls = st.builds(
     "{}://{}{}{}".format,
@@ -83,9 +99,10 @@ def _backend(name: str) -> Drawn:
             {"type": st.just(name), "models": st.dictionaries(models, local_models, min_size=1, max_size=2)},
             engine=st.sampled_from(["auto", "xllamacpp", "llama-cpp-python"]),
             isolation=st.sampled_from(["process", "none"]),
+            prefill=st.booleans(),
             **settings,
         )
-    return some({"type": st.just(name), "base_url": urls}, api_key=api_keys, **settings)
+    return some({"type": st.just(name), "base_url": urls}, api_key=api_keys, prefill=st.booleans(), **settings)
 
 
 @st.composite
@@ -98,12 +115,16 @@ def _route(draw: st.DrawFn, backends: dict[str, Any]) -> Any:
         return f"{backend}/{model}"
 
     named = list(dict.fromkeys(target() for _ in range(draw(st.integers(1, 4)))))
-    targets = [name if draw(st.booleans()) else {"target": name, **draw(some(**settings))} for name in named]
+    targets = [
+        name if draw(st.booleans()) else {"target": name, **draw(some(prefill=st.booleans(), **settings))}
+        for name in named
+    ]
     more = some(
         max_attempts=st.integers(1, 100),
         reply_model=st.sampled_from(["upstream", "route"]),
         same_vectors=st.booleans(),
         on_filter=st.sampled_from(["error", "next"]),
+        **streams,
         **settings,
     )
     return {"targets": targets, **draw(more)}

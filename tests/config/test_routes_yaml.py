@@ -42,6 +42,14 @@ def test_on_a_fresh_machine_without_any_key_chat_is_answered_here() -> None:
     assert config.listen.host == "127.0.0.1"
 
 
+def test_who_names_no_end_gets_one_from_the_small_model() -> None:
+    config = load_file(FILE, {"OPENAI_API_KEY": "k"})
+    assert isinstance(config, Config), str(config)
+    openai, here = config.routes["chat"].targets
+    assert here.defaults["max_tokens"] == 512
+    assert "max_tokens" not in openai.defaults
+
+
 def test_a_key_in_the_environment_is_used_first() -> None:
     config = load_file(FILE, {"OPENAI_API_KEY": "k"})
     assert isinstance(config, Config), str(config)
@@ -97,7 +105,10 @@ def test_the_schema_is_a_valid_one_and_accepts_the_default_file_with_and_without
 def test_every_key_has_a_sentence_and_a_row_in_the_reference() -> None:
     rows = reference().splitlines()[2:]
     assert all(row.count("|") == 5 and row.rstrip(" |")[-1] in ".`)?" for row in rows), rows
-    for name in ("`listen.port`", "`routes.NAME.targets[].price.input`", "`backends.NAME.models.NAME.n_ctx`"):
+    for name in (
+        *("`listen.port`", "`routes.NAME.targets[].price.input`", "`backends.NAME.models.NAME.n_ctx`"),
+        *("`routes.NAME.continue.by`", "`routes.NAME.hedge.budget`", "`backends.NAME.prefill`"),
+    ):
         assert any(row.startswith(f"| {name} ") for row in rows), name
 
 
@@ -105,3 +116,6 @@ def test_schema_and_reference_give_the_same_default() -> None:
     port: dict[str, Any] = json_schema()["properties"]["listen"]["properties"]["port"]
     assert port["default"] == 8080
     assert "| `listen.port` | a whole number from 0 to 65535 | `8080` | 0: any free one. |" in reference()
+    by = json_schema()["properties"]["routes"]["additionalProperties"]["properties"]["continue"]["properties"]["by"]
+    assert by["default"] == ["exact", "prefill", "replay"]
+    assert "replay, ask | `[exact, prefill, replay]` |" in reference()

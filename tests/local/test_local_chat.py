@@ -66,9 +66,9 @@ def test_usage_of_a_stream_comes_in_a_chunk_of_its_own_to_who_asks(smollm: str) 
 
 
 def test_a_stop_sequence_ends_the_answer_and_is_not_shown(smollm: str) -> None:
-    whole = text_of(chat(smollm, question(max_tokens=40)))
+    whole = text_of(chat(smollm, question(max_tokens=16)))
     stop = whole.split()[4]
-    body = question(max_tokens=40, stop=[stop, "never said"])
+    body = question(max_tokens=16, stop=[stop, "never said"])
     answer = chat(smollm, body)
     assert answer["choices"][0]["finish_reason"] == "stop"
     assert text_of(answer) == whole[: whole.index(stop)]
@@ -77,8 +77,6 @@ def test_a_stop_sequence_ends_the_answer_and_is_not_shown(smollm: str) -> None:
 
 
 def test_an_answer_that_ends_by_itself_is_a_stop(smollm: str) -> None:
-    answer = chat(smollm, question("Say hi.", max_tokens=300, response_format={"type": "json_object"}, seed=1))
-    assert answer["choices"][0]["finish_reason"] in ("stop", "length")
     short = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}
     format_ = {"type": "json_schema", "json_schema": {"name": "s", "schema": {**short, "additionalProperties": False}}}
     answer = chat(smollm, question("true or false?", max_tokens=100, response_format=format_))
@@ -88,17 +86,17 @@ def test_an_answer_that_ends_by_itself_is_a_stop(smollm: str) -> None:
 
 def test_the_same_seed_gives_the_same_answer(smollm: str) -> None:
     def told(seed: int) -> str:
-        return text_of(chat(smollm, question(max_tokens=24, temperature=1.0, seed=seed)))
+        return text_of(chat(smollm, question("x", max_tokens=8, temperature=1.0, seed=seed)))
 
     assert told(7) == told(7)
-    assert len({told(seed) for seed in range(4)}) > 1
+    assert len({told(seed) for seed in range(3)}) > 1
 
 
 def test_a_greedy_answer_does_not_depend_on_what_was_asked_before(smollm: str) -> None:
-    first = text_of(chat(smollm, question(max_tokens=24)))
+    first = text_of(chat(smollm, question(max_tokens=12)))
     chat(smollm, question("Tell me a story about a hen.", max_tokens=8))
-    assert text_of(chat(smollm, question(max_tokens=24))) == first
-    assert text_of(chat(smollm, question(max_tokens=24))) == first
+    assert text_of(chat(smollm, question(max_tokens=12))) == first
+    assert text_of(chat(smollm, question(max_tokens=12))) == first
 
 
 def test_a_json_schema_is_kept_to(smollm: str) -> None:
@@ -145,7 +143,7 @@ def test_a_prompt_beyond_the_context_is_refused_before_it_is_evaluated(smollm: s
     assert answer["error"]["n_ctx"] == 512
     assert answer["error"]["n_prompt_tokens"] > 4000
     assert time.monotonic() - began < 1.0  # evaluating so many tokens takes ten times as long
-    assert not busy(smollm)
+    seconds_until(lambda: not busy(smollm), within=1.0)
 
 
 def test_what_is_not_json_or_not_a_request_is_a_clean_400(smollm: str) -> None:
@@ -167,6 +165,17 @@ def test_a_client_that_leaves_before_the_first_token_stops_the_evaluation(smollm
         seconds_until(lambda: busy(smollm))
     assert seconds_until(lambda: not busy(smollm)) < CANCEL_SECONDS
     assert chat(smollm, question("x", max_tokens=1))["usage"]["prompt_tokens"] == 31  # and it is none the worse
+
+
+def test_tools_are_taken_where_the_engine_knows_them_and_refused_where_not(engine: str, smollm: str) -> None:
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+    body = question(max_tokens=4, tools=[tool])
+    if engine == "xllamacpp":
+        assert chat(smollm, body)["usage"]["completion_tokens"] == 4
+    else:
+        status, answer = post(smollm, "/v1/chat/completions", body)
+        assert status == 400
+        assert answer["error"]["code"] == "unsupported_parameter"
 
 
 def test_embeddings_of_a_chat_model_are_refused(smollm: str) -> None:

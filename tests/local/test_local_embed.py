@@ -61,7 +61,7 @@ def test_base64_holds_the_same_floats(embedder: str) -> None:
 
 def test_a_text_longer_than_a_batch_is_embedded_whole(embedder: str) -> None:
     answer = embed(embedder, {"input": "hello world " * 270})
-    assert 512 < answer["usage"]["prompt_tokens"] < 1024
+    assert 512 < answer["usage"]["prompt_tokens"] < 1024  # 512 is what llama.cpp evaluates at once by default
 
 
 @pytest.mark.parametrize("given", ["", [], {}, None, [[]], [{}]])

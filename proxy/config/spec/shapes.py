@@ -60,6 +60,8 @@ class ListOf:
     what: str
     item: Type
     least: int = 0
+    distinct: bool = False
+    """Nothing stands in it twice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from proxy.config.spec.backends import BACKENDS, LINE
-from proxy.config.spec.scalars import Choice, Duration, Flag, Off, Size, Text, Whole
-from proxy.config.spec.settings import SETTINGS, concurrency
+from proxy.config.spec.numbers import Duration, Size, Whole
+from proxy.config.spec.scalars import Choice, Flag, Off, Text
+from proxy.config.spec.settings import PREFILL, SETTINGS, concurrency
 from proxy.config.spec.shapes import Either, Key, ListOf, MapOf, Table
+from proxy.config.spec.streams import STREAMS
 from proxy.config.values import Cors, Listen
 from proxy.core.route import Route
 
@@ -80,6 +82,7 @@ TARGET = Either(
         (
             Key("target", TARGET_NAME, "backend/model.", required=True),
             concurrency("Requests in flight at this target; beyond it the next one is tried."),
+            PREFILL,
             *SETTINGS,
         ),
     ),
@@ -108,6 +111,7 @@ ROUTE = Table(
             "A content filter's refusal: told to the client, or tried at the next target.",
             "error",
         ),
+        *STREAMS,
         concurrency(_EACH),
         *SETTINGS,
     ),

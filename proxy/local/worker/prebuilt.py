@@ -100,7 +100,7 @@ class Prebuilt:
 
         try:
             self._server.handle_chat_completions(asked, on_chunk)
-        except (ValueError, RuntimeError) as error:  # what it finds before it queues the request
+        except ValueError as error:  # what it finds before it queues the request
             raise invalid(str(error)) from None
         if refused:
             raise refused[0]
@@ -111,7 +111,7 @@ class Prebuilt:
         asked = orjson.dumps({"input": ask.inputs[at : at + _EMBED_AT_ONCE]})
         try:
             answer = self._server.handle_embeddings(asked)
-        except (ValueError, RuntimeError) as error:
+        except ValueError as error:
             raise invalid(str(error)) from None
         if answer.startswith(b'{"error"'):
             raise _refused(answer, n_ctx=self._spec.n_ctx)

@@ -1,0 +1,86 @@
+"""What a route and a target say for themselves, in words: only what is not as it would be without being said. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from proxy.config.kinds import BACKEND_TYPES
+from proxy.config.values import Config
+from proxy.core.route import Hedge, OnCut, Retry, Route, Target
+
+_ON_CUT = {
+    OnCut.CONTINUE: "",
+    OnCut.ERROR: "a cut stream ends in an error",
+    OnCut.HOLD: "nothing is sent before an answer is complete",
+}
+_USUAL = Route("", ())
+
+
+def of_route(route: Route) -> tuple[str, str]:
+    """The route's policies: for answers, and for streams that are cut, silent or slow. Each may be empty."""
+    return ", ".join(_policies(route)), ", ".join(_streams(route))
+
+
+def _policies(route: Route) -> Iterator[str]:
+    if route.reply_model_is_route:
+        yield "answers carry the route's name as model"
+    if route.same_vectors:
+        yield "embeddings may fail over: same vectors"
+    if route.filtered_goes_elsewhere:
+        yield "what a filter refuses goes to the next target"
+
+
+def _streams(route: Route) -> Iterator[str]:
+    if _ON_CUT[route.on_cut]:
+        yield _ON_CUT[route.on_cut]
+    if route.hold_tools:
+        yield "tool calls are held until complete"
+    if route.continue_by != _USUAL.continue_by:
+        yield f"goes on after a cut by {' then '.join(how.value for how in route.continue_by)}"
+    if route.exact_within != _USUAL.exact_within:
+        yield f"exact within {route.exact_within:g} s"
+    if route.max_continuations != _USUAL.max_continuations:
+        yield f"at most {route.max_continuations} continuation{'s' * (route.max_continuations != 1)}"
+    if route.keep_alive != _USUAL.keep_alive:
+        yield f"a comment after {route.keep_alive:g} s of silence"
+    if route.hedge:
+        yield _hedge(route.hedge)
+    if route.min_rate is not None:
+        yield f"stalled below {route.min_rate:g} tokens a second"
+
+
+def _hedge(hedge: Hedge) -> str:
+    after = "p95" if hedge.after is None else f"{hedge.after:g} s"
+    more = "another target" if hedge.max == 1 else f"up to {hedge.max} others"
+    return f"after {after} without content {more} too (in at most {hedge.budget * 100:g}% of requests)"
+
+
+def of_target(config: Config, target: Target) -> str:
+    """The target's settings."""
+    return ", ".join([*_limits(config, target), *_changes(target)])
+
+
+def _limits(config: Config, target: Target) -> Iterator[str]:
+    usual = BACKEND_TYPES[config.backends[target.backend].type].timeouts
+    for name, value, default in zip(target.timeouts._fields, target.timeouts, usual, strict=True):
+        if value != default:
+            yield f"{name} {value:g} s"
+    if target.retry.same_target is not None:
+        yield f"more tries here {target.retry.same_target}"
+    if target.retry.patience != Retry().patience:
+        yield f"waits out {target.retry.patience:g} s"
+    if target.concurrency:
+        yield f"at most {target.concurrency} at once"
+
+
+def _changes(target: Target) -> Iterator[str]:
+    if target.prefill is not None:
+        yield "continues a partial answer" if target.prefill else "takes no partial answer"
+    for label, names in (
+        ("defaults", target.defaults),
+        ("overrides", target.overrides),
+        ("drops", sorted(target.drop)),
+        ("headers", target.headers),
+    ):
+        if names:
+            yield f"{label} {' '.join(names)}"
