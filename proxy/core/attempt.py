@@ -101,7 +101,8 @@ class Failed(NamedTuple):
 
 
 class Full(NamedTuple):
-    """The target that was to be sent to has no place free on our side: nothing was sent."""
+    """The target that was to be sent to has no place free on our side, or has fallen ill since the plan was made:
+    nothing was sent."""
 
     number: int
     failure: Failure

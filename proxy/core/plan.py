@@ -25,6 +25,8 @@ class Plan(NamedTuple):
 
     targets: tuple[Target, ...]
     skipped: tuple[Skipped, ...] = ()
+    anyway: bool = False
+    """None of the targets is well: they are tried all the same."""
 
 
 def plan(route: Route, health: Mapping[str, Health], now: float) -> Plan:
@@ -48,7 +50,7 @@ def plan(route: Route, health: Mapping[str, Health], now: float) -> Plan:
     if chosen:
         return Plan(tuple(chosen), tuple(skipped))
     anyway = [s.target for s in skipped if not _asked_for_time(s)]
-    return Plan(tuple(anyway), tuple(s for s in skipped if s.target not in anyway))
+    return Plan(tuple(anyway), tuple(s for s in skipped if s.target not in anyway), True)
 
 
 ASKED_FOR_TIME = frozenset({FailureKind.RATE_LIMITED, FailureKind.OVERLOADED, FailureKind.QUOTA})
@@ -56,6 +58,26 @@ ASKED_FOR_TIME = frozenset({FailureKind.RATE_LIMITED, FailureKind.OVERLOADED, Fa
 
 def _asked_for_time(skipped: Skipped) -> bool:
     return skipped.standing is Standing.COOLING and skipped.cause in ASKED_FOR_TIME
+
+
+def asked_for_time(plan: Plan, now: float) -> tuple[Failure, ...]:
+    """What the targets that are not asked again before their time said last: when all others fail, the best answer
+    may be to come back when one of these is due."""
+    busy = (FailureKind.RATE_LIMITED, FailureKind.OVERLOADED)
+    return tuple(
+        Failure(s.cause, "the target asked for time", retry_after=s.until - now)
+        for s in plan.skipped
+        if s.standing is Standing.COOLING and s.cause in busy
+    )
+
+
+def fallen_ill(health: Health, now: float) -> Failure | None:
+    """Why a target that was well when the plan was made is not to be sent to any more: others found out meanwhile."""
+    stands = standing(health, now)
+    if stands <= Standing.PROBE or health.cause is None:
+        return None
+    wait = health.cool_until - now if stands is Standing.COOLING else None
+    return Failure(health.cause, "other requests found the target out of order", retry_after=wait)
 
 
 def nothing_left(route: Route, plan: Plan, now: float) -> Failure:

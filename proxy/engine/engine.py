@@ -19,6 +19,7 @@ from proxy.core.route import Route
 from proxy.engine.caller import Caller
 from proxy.engine.exchange import Exchange
 from proxy.engine.lane import Road
+from proxy.engine.roads import MAX_DIRECT
 from proxy.ledger.contract import Ledger
 from proxy.net.flight import Net
 
@@ -59,6 +60,7 @@ class Engine:
         """Requests since the retry budget was looked at last."""
         self._hedges: dict[str, Budget] = {}
         self._latencies: dict[str, deque[float]] = {}
+        self._direct: deque[str] = deque()
 
     def exchange(
         self, road: Road, request: ChatRequest | EmbedRequest, caller: Caller, request_id: str, key: str
@@ -131,7 +133,11 @@ class Engine:
     def on_outcome(self, outcome: Outcome, failure: Failure | None, *, sent: float, now: float) -> None:
         """An attempt has ended: on record, into health and metrics, in that order, before the client sees the end."""
         self.ledger.record(outcome)
-        before = self.health.get(outcome.target, WELL)
+        before = self.health.get(outcome.target)
+        if before is None:
+            before = WELL
+            if outcome.route == outcome.target:  # the caller named the target itself
+                self._meet(outcome.target)
         after = on_outcome(
             before,
             outcome.ended,
@@ -157,6 +163,12 @@ class Engine:
         for target in targets:
             self.health.pop(target, None)
             self.trouble.pop(target, None)
+
+    def _meet(self, target: str) -> None:
+        """Callers may name any number of targets directly: what is remembered of those is bounded."""
+        self._direct.append(target)
+        if len(self._direct) > MAX_DIRECT:
+            self.forget([self._direct.popleft()])
 
     def _put(self, target: str, state: Health) -> None:
         self.health[target] = state

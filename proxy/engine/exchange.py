@@ -12,7 +12,7 @@ from proxy.core import attempt as machine
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Ended, Finish, How
-from proxy.core.plan import nothing_left, plan
+from proxy.core.plan import asked_for_time, fallen_ill, nothing_left, plan
 from proxy.core.route import OnCut
 from proxy.core.ways import Way
 from proxy.engine.account import outcome_of
@@ -38,6 +38,7 @@ class Exchange:
     """Created for each request; `start`, then told of `gone` and `ready` by the client's side."""
 
     __slots__ = (
+        "_anyway",
         "_attempt",
         "_caller",
         "_hedge_at",
@@ -128,7 +129,10 @@ class Exchange:
         """Plan, and send the first attempt."""
         route = self.road.route if isinstance(self.request, ChatRequest) else self.road.vectors
         chosen = plan(route, self.engine.trouble, self.began)
+        self._anyway = chosen.anyway
         self._state = machine.State(route, chosen.targets)
+        if chosen.skipped:
+            self._state = self._state._replace(failures=asked_for_time(chosen, self.began))
         self.engine.enter(self)
         if chosen.targets:
             self._feed(machine.Begin())
@@ -216,10 +220,16 @@ class Exchange:
     def _send(self, command: machine.Send) -> None:
         number, target, how = command
         lane = self.road.lanes[target.name]
+        now = time.monotonic()
+        trouble = self.engine.trouble.get(target.name)
+        if trouble is not None and not (self._anyway or self._state.live[-1].again):
+            ill = fallen_ill(trouble, now)
+            if ill is not None:
+                self._feed(machine.Full(number, ill))
+                return
         if not lane.enter():
             self._feed(machine.Full(number, FULL))
             return
-        now = time.monotonic()
         if how is How.FRESH:
             attempt = Attempt(self, self.request, lane, number, now)
         else:
