@@ -72,8 +72,9 @@ class Serving:
         return json.loads(self.wayline("spend", "today", "--config", str(self.config), "--json", *words))
 
     def end(self) -> int:
-        """SIGTERM; its exit status, when it has drained. Raises subprocess.TimeoutExpired."""
-        self.child.send_signal(signal.SIGTERM)
+        """SIGTERM, if it was not sent before; its exit status, when it has drained. Raises TimeoutExpired."""
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM)
         try:
             return self.child.wait(60)
         finally:
