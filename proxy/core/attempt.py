@@ -1,12 +1,12 @@
 """The machine that carries one request over its targets: `step(state, event) -> (state, commands)`.
 
-It decides; engine.py does. It sees no bytes, no clock and no socket, so that every order of events can be tried.
+It decides; the engine does. It sees no bytes, no clock and no socket, so that every order of events can be tried.
 
     BEGIN ── Send ──> LIVE ── Committed ──> COMMITTED ── Served ──> OVER
-                       │ ^                     │
-                Failed │ │ Send (elsewhere,    └─ Failed/Deadline ──> Break, OVER
-                       v │  or again)
-                     (or Wait ── WaitOver)
+                       │ ^                     │   ^
+                Failed │ │ Send (elsewhere,    │   │ Committed (the continuation's first content)
+                       v │ again, or a hedge)  v   │
+                      (WAITING)             MENDING ── no way left: Break ──> OVER
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from proxy.core.failure import Elsewhere, Failure, FailureKind, most_useful, wait_named
-from proxy.core.outcome import Ended
+from proxy.core.outcome import Ended, How
 from proxy.core.route import Route, Target
+from proxy.core.ways import Way
 
 BACKOFF = 0.25
 """Seconds; doubles with each try at the same target, with full jitter."""
@@ -27,26 +28,45 @@ class Phase(IntEnum):
 
     BEGIN = 0
     LIVE = 1
-    """An attempt is under way and nothing of it was sent to the client."""
+    """Attempts are under way and nothing of them was sent to the client."""
     COMMITTED = 2
     """Content was sent to the client: no other target may answer any more."""
     WAITING = 3
     """Before another try at the same target."""
-    OVER = 4
+    MENDING = 4
+    """The stream was cut after content; another attempt is to go on where it broke off."""
+    OVER = 5
+
+
+class Live(NamedTuple):
+    """An attempt under way. `at`: its target's place in the plan; `again`: further tries there before it."""
+
+    number: int
+    at: int
+    again: int
 
 
 class State(NamedTuple):
-    """One request. `at` is the place in `targets` of the attempt that is under way, or was the last."""
+    """One request."""
 
     route: Route
     targets: tuple[Target, ...]
     phase: Phase = Phase.BEGIN
-    at: int = 0
-    again: int = 0
-    """Further tries made at the present target."""
+    live: tuple[Live, ...] = ()
+    sends: int = 0
+    """Attempts so far: the number of the last one."""
+    at: int = -1
+    """The place in the plan of the target that was last sent to."""
     different: int = 0
     """Targets that were sent to."""
     failures: tuple[Failure, ...] = ()
+    hedges: int = 0
+    waiting: Live | None = None
+    ways: tuple[Way, ...] = ()
+    """What is left to try after the last cut."""
+    cut: Failure | None = None
+    continued: int = 0
+    """Continuations that gave content."""
 
 
 # Events ---------------------------------------------------------------------------------------------------------
@@ -57,30 +77,43 @@ class Begin(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """The first content of the live attempt goes to the client now."""
+    """The first content of this attempt goes to the client now."""
+
+    number: int
 
 
 class Served(NamedTuple):
-    """The live attempt's answer is complete."""
+    """This attempt's answer is complete."""
+
+    number: int
 
 
 class Failed(NamedTuple):
-    """The live attempt failed. `left`: seconds until the request's deadline; `jitter`: in [0, 1)."""
+    """This attempt failed. `left`: seconds until the request's deadline; `jitter`: in [0, 1); `may_retry`: the retry
+    budget allows one more try at the same target; `ways`: how the answer could be gone on with, the best first."""
 
+    number: int
     failure: Failure
     left: float
     jitter: float = 0.5
+    may_retry: bool = True
+    ways: tuple[Way, ...] = ()
 
 
 class Full(NamedTuple):
     """The target that was to be sent to has no place free on our side, or has fallen ill since the plan was made:
     nothing was sent."""
 
+    number: int
     failure: Failure
 
 
 class WaitOver(NamedTuple):
     """The wait before the next try at the same target is over."""
+
+
+class HedgeDue(NamedTuple):
+    """No content came for so long that a second target may try as well."""
 
 
 class Deadline(NamedTuple):
@@ -93,26 +126,31 @@ class Gone(NamedTuple):
     """The client left."""
 
 
-Event = Begin | Committed | Served | Failed | Full | WaitOver | Deadline | Gone
+Event = Begin | Committed | Served | Failed | Full | WaitOver | HedgeDue | Deadline | Gone
 
 # Commands -------------------------------------------------------------------------------------------------------
 
 
 class Send(NamedTuple):
-    """Send to this target."""
+    """Send attempt `number` to this target."""
 
+    number: int
     target: Target
+    how: How = How.FRESH
 
 
 class Record(NamedTuple):
-    """The attempt that was under way has ended so: exactly one for each `Send` that was not answered by `Full`."""
+    """This attempt has ended so: exactly one for each `Send` that was not answered by `Full`."""
 
+    number: int
     ended: Ended
     failure: Failure | None
 
 
 class Abort(NamedTuple):
-    """Close the live attempt's connection."""
+    """Close this attempt's connection."""
+
+    number: int
 
 
 class Wait(NamedTuple):
@@ -123,6 +161,8 @@ class Wait(NamedTuple):
 
 class Deliver(NamedTuple):
     """The client has its answer: end the response."""
+
+    number: int
 
 
 class Refuse(NamedTuple):
@@ -143,82 +183,181 @@ class Vanish(NamedTuple):
 
 
 Command = Send | Record | Abort | Wait | Deliver | Refuse | Break | Vanish
+Step = tuple[State, tuple[Command, ...]]
 
-ANSWERED: tuple[Command, ...] = (Record(Ended.SERVED, None), Deliver())
 GONE = Failure(FailureKind.CLIENT_GONE, "the client closed the connection")
+LOST = Failure(FailureKind.CLIENT_GONE, "another attempt gave the answer first")
 
 
-def step(state: State, event: Event) -> tuple[State, tuple[Command, ...]]:
+def step(state: State, event: Event) -> Step:
     """The next state, and what is to be done now, in that order. An event that makes no sense in a state is ignored."""
+    kind = type(event)
     if state.phase is Phase.OVER:
         return state, ()
-    kind = type(event)
-    if kind is Committed:
-        return (state._replace(phase=Phase.COMMITTED), ()) if state.phase is Phase.LIVE else (state, ())
     if kind is Served:
-        return (_at(state, Phase.OVER), ANSWERED) if _under_way(state) else (state, ())
-    if isinstance(event, Failed):
-        return _failed(state, event) if _under_way(state) else (state, ())
-    if isinstance(event, Begin):
+        return _served(state, event)  # type: ignore[arg-type]  # `kind` says which
+    if kind is Committed:
+        return _committed(state, event)  # type: ignore[arg-type]
+    if kind is Begin:
         return _send(state, 0) if state.phase is Phase.BEGIN else (state, ())
-    if isinstance(event, WaitOver):
-        return _again(state) if state.phase is Phase.WAITING else (state, ())
+    return _unusual(state, event)
+
+
+def _unusual(state: State, event: Event) -> Step:
+    if isinstance(event, Failed):
+        return _failed(state, event)
     if isinstance(event, Full):
-        return _full(state, event.failure) if state.phase is Phase.LIVE else (state, ())
+        return _full(state, event)
+    if isinstance(event, WaitOver):
+        return _again(state)
+    if isinstance(event, HedgeDue):
+        return _hedge(state)
     if isinstance(event, Deadline):
         return _ended_early(state, Ended.FAILED, event.failure)
     return _ended_early(state, Ended.CANCELLED, GONE)
 
 
-def _under_way(state: State) -> bool:
-    return state.phase is Phase.LIVE or state.phase is Phase.COMMITTED
+def _find(state: State, number: int) -> Live | None:
+    for live in state.live:
+        if live.number == number:
+            return live
+    return None
 
 
-def _at(state: State, phase: Phase) -> State:
-    """`state._replace(phase=phase)` at a third of its cost: every request takes this way."""
-    route, targets, _, at, again, different, failures = state
-    return State(route, targets, phase, at, again, different, failures)
+def _others(state: State, number: int) -> tuple[Command, ...]:
+    """The losers of a race end as cancelled."""
+    if len(state.live) == 1:
+        return ()
+    commands: list[Command] = []
+    for live in state.live:
+        if live.number != number:
+            commands += (Abort(live.number), Record(live.number, Ended.CANCELLED, LOST))
+    return tuple(commands)
 
 
-def _over(state: State, *commands: Command) -> tuple[State, tuple[Command, ...]]:
+def _committed(state: State, event: Committed) -> Step:
+    live = _find(state, event.number)
+    if live is None or state.phase not in (Phase.LIVE, Phase.MENDING):
+        return state, ()
+    continued = state.continued + (state.phase is Phase.MENDING)
+    return (
+        state._replace(phase=Phase.COMMITTED, live=(live,), continued=continued, ways=()),
+        _others(state, event.number),
+    )
+
+
+def _served(state: State, event: Served) -> Step:
+    live = _find(state, event.number)
+    if live is None:
+        return state, ()
+    number = event.number
+    commands = (*_others(state, number), Record(number, Ended.SERVED, None), Deliver(number))
     return state._replace(phase=Phase.OVER), commands
 
 
-def _send(state: State, at: int) -> tuple[State, tuple[Command, ...]]:
+def _over(state: State, *commands: Command) -> Step:
+    return state._replace(phase=Phase.OVER, live=()), commands
+
+
+def _send(state: State, at: int) -> Step:
     if at >= len(state.targets):
         return _give_up(state)
-    new = State(state.route, state.targets, Phase.LIVE, at, 0, state.different + 1, state.failures)
-    return new, (Send(state.targets[at]),)
+    route, targets, _, live, sends, _, different, failures, hedges, _, ways, cut, continued = state
+    number = sends + 1
+    live = (*live, Live(number, at, 0))
+    # Not `_replace`, which costs three times as much: every request takes this way.
+    new = State(
+        route, targets, Phase.LIVE, live, number, at, different + 1, failures, hedges, None, ways, cut, continued
+    )
+    return new, (Send(number, targets[at]),)
 
 
-def _again(state: State) -> tuple[State, tuple[Command, ...]]:
-    return state._replace(phase=Phase.LIVE, again=state.again + 1), (Send(state.targets[state.at]),)
+def _again(state: State) -> Step:
+    waiting = state.waiting
+    if state.phase is not Phase.WAITING or waiting is None:
+        return state, ()
+    number = state.sends + 1
+    live = (Live(number, waiting.at, waiting.again + 1),)
+    new = state._replace(phase=Phase.LIVE, live=live, sends=number, waiting=None)
+    return new, (Send(number, state.targets[waiting.at]),)
 
 
-def _full(state: State, failure: Failure) -> tuple[State, tuple[Command, ...]]:
+def _hedge(state: State) -> Step:
+    """A second target may try as well, while the first is still waited for."""
+    hedge = state.route.hedge
+    if state.phase is not Phase.LIVE or hedge is None or state.hedges >= hedge.max or len(state.live) != 1:
+        return state, ()
+    if state.at + 1 >= len(state.targets) or state.different >= state.route.max_attempts:
+        return state, ()
+    return _send(state._replace(hedges=state.hedges + 1), state.at + 1)
+
+
+def _without(state: State, number: int) -> State:
+    return state._replace(live=tuple(live for live in state.live if live.number != number))
+
+
+def _full(state: State, event: Full) -> Step:
     """Nothing was sent, so it does not count as one of the route's attempts."""
-    if state.again:
-        return _next(state._replace(failures=(*state.failures, failure)))
-    back = state._replace(failures=(*state.failures, failure), different=state.different - 1)
-    return _send(back, state.at + 1)
+    live = _find(state, event.number)
+    if live is None:
+        return state, ()
+    state = _without(state, event.number)
+    if state.phase is Phase.MENDING:
+        return _mend(state)
+    if state.phase is not Phase.LIVE:
+        return state, ()
+    state = state._replace(failures=(*state.failures, event.failure), different=state.different - (not live.again))
+    if state.live:
+        return state, ()
+    return _next(state) if live.again else _send(state, state.at + 1)
 
 
-def _failed(state: State, event: Failed) -> tuple[State, tuple[Command, ...]]:
+def _failed(state: State, event: Failed) -> Step:
+    live = _find(state, event.number)
+    if live is None:
+        return state, ()
     failure = event.failure
+    state = _without(state, event.number)
     if state.phase is Phase.COMMITTED:
-        return _over(state, Record(Ended.CUT, failure), Break(failure))
+        return _cut(state, event)
+    record = Record(event.number, Ended.FAILED, failure)
+    if state.phase is Phase.MENDING:
+        new, commands = _mend(state)
+        return new, (record, *commands)
     state = state._replace(failures=(*state.failures, failure))
-    record = Record(Ended.FAILED, failure)
-    wait = _wait_at_same(state, event)
+    if state.live:
+        return state, (record,)  # the other one of the race goes on
+    wait = _wait_at_same(state, live, event)
     if wait is not None:
-        return state._replace(phase=Phase.WAITING), (record, Wait(wait))
+        return state._replace(phase=Phase.WAITING, waiting=live), (record, Wait(wait))
     if not _may_go_elsewhere(state, failure):
         return _over(state, record, Refuse(failure, failure.retry_after))
     new, commands = _next(state)
     return new, (record, *commands)
 
 
-def _next(state: State) -> tuple[State, tuple[Command, ...]]:
+def _cut(state: State, event: Failed) -> Step:
+    """Content was sent: the answer is gone on with where that can be done, else the client is told."""
+    record = Record(event.number, Ended.CUT, event.failure)
+    state = state._replace(cut=event.failure, ways=event.ways)
+    if state.continued >= state.route.max_continuations:
+        return _over(state, record, Break(event.failure))
+    new, commands = _mend(state)
+    return new, (record, *commands)
+
+
+def _mend(state: State) -> Step:
+    """The next way, if there is one."""
+    if not state.ways:
+        assert state.cut is not None
+        return _over(state, Break(state.cut))
+    way = state.ways[0]
+    number = state.sends + 1
+    new = state._replace(phase=Phase.MENDING, ways=state.ways[1:], sends=number, live=(Live(number, state.at, 0),))
+    return new, (Send(number, way.target, way.how),)
+
+
+def _next(state: State) -> Step:
     if state.different >= state.route.max_attempts:
         return _give_up(state)
     return _send(state, state.at + 1)
@@ -231,20 +370,24 @@ def _may_go_elsewhere(state: State, failure: Failure) -> bool:
     return elsewhere is Elsewhere.YES
 
 
-def _wait_at_same(state: State, event: Failed) -> float | None:
+def _wait_at_same(state: State, live: Live, event: Failed) -> float | None:
     """Seconds before the same target is tried again; `None`: it is not."""
-    retry = state.targets[state.at].retry
+    retry = state.targets[live.at].retry
     failure = event.failure
-    if state.again >= (retry.same_target or 0) or not failure.verdict.again:
+    tries = retry.same_target
+    if tries is None:  # none while another target is left, one at the last
+        last = state.at + 1 >= len(state.targets) or state.different >= state.route.max_attempts
+        tries = int(last)
+    if live.again >= tries or not failure.verdict.again or not event.may_retry:
         return None
     asked = failure.retry_after or 0.0
     if asked > retry.patience:
         return None
-    wait = asked or BACKOFF * 2.0**state.again * event.jitter
+    wait = asked or BACKOFF * 2.0**live.again * event.jitter
     return wait if wait < event.left else None
 
 
-def _give_up(state: State) -> tuple[State, tuple[Command, ...]]:
+def _give_up(state: State) -> Step:
     failure = most_useful(state.failures)
     if failure is None:
         failure = Failure(FailureKind.NOT_AVAILABLE, f"route '{state.route.name}' has no target to try")
@@ -252,13 +395,13 @@ def _give_up(state: State) -> tuple[State, tuple[Command, ...]]:
     return _over(state, Refuse(failure, wait))
 
 
-def _ended_early(state: State, ended: Ended, failure: Failure) -> tuple[State, tuple[Command, ...]]:
+def _ended_early(state: State, ended: Ended, failure: Failure) -> Step:
     """From outside: the client left, or the time is over."""
     gone = ended is Ended.CANCELLED
-    if state.phase in (Phase.BEGIN, Phase.WAITING):
-        return _over(state, Vanish() if gone else Refuse(failure, None))
-    if gone:
-        return _over(state, Abort(), Record(ended, failure), Vanish())
-    if state.phase is Phase.COMMITTED:
-        return _over(state, Abort(), Record(Ended.CUT, failure), Break(failure))
-    return _over(state, Abort(), Record(ended, failure), Refuse(failure, None))
+    sent = state.phase in (Phase.COMMITTED, Phase.MENDING)
+    commands: list[Command] = []
+    for live in state.live:
+        how = Ended.CUT if state.phase is Phase.COMMITTED and not gone else ended
+        commands += (Abort(live.number), Record(live.number, how, failure))
+    last: Command = Vanish() if gone else Break(failure) if sent else Refuse(failure, None)
+    return _over(state, *commands, last)

@@ -23,10 +23,10 @@ WINDOW = 10.0
 """Seconds after which what was earned is gone."""
 
 
-def earned(budget: Budget, now: float) -> Budget:
-    """A request came in."""
+def earned(budget: Budget, now: float, requests: int = 1) -> Budget:
+    """So many requests came in since the last time."""
     kept = _kept(budget, now)
-    return budget._replace(saved=min(kept + budget.share, budget.most), since=now)
+    return budget._replace(saved=min(kept + budget.share * requests, budget.most), since=now)
 
 
 def allowed(budget: Budget, now: float) -> bool:

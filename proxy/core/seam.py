@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from proxy.core.chat import Event, Kind
+from proxy.core.usage import Usage
 
 MAX_SENT = 1024 * 1024
 """Characters of an answer that are kept so that it can be gone on with; a longer one is not."""
@@ -45,6 +46,9 @@ class Sent(NamedTuple):
 class Seam(Protocol):
     """Takes a continuation's events."""
 
+    added: list[str]
+    """Content that went to the client."""
+
     def feed(self, event: Event) -> bytes:
         """What of it goes to the client. Raises `Diverged`."""
         ...
@@ -52,6 +56,17 @@ class Seam(Protocol):
     def close(self) -> bytes:
         """The continuation is complete: what was still held back. Raises `Diverged`."""
         ...
+
+
+def usage_event(first: bytes, usage: Usage) -> bytes:
+    """The usage of an answer that several attempts gave, as the client asked for it."""
+    counts = {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.input + usage.output,
+    }
+    whole = {**payload(first), "choices": [], "usage": counts}
+    return b"data: " + orjson.dumps(whole) + b"\n\n"
 
 
 def payload(raw: bytes) -> dict[str, Any]:

@@ -48,4 +48,5 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
         billed,
         exchange.key,
         attempt.model,
+        attempt.how,
     )

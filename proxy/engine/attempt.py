@@ -8,10 +8,13 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from proxy.core.call import Headers, HttpCall, Origin
-from proxy.core.chat import ChatRequest, Completion, Embedding, End, Event, Kind
-from proxy.core.dialect import Decoder, Malformed, TooLarge
+from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
 from proxy.core.failure import Failure, FailureKind
+from proxy.core.outcome import How
+from proxy.core.seam import Seam
 from proxy.core.usage import Usage
+from proxy.engine.clock import GRACE
+from proxy.engine.flow import Flow
 from proxy.engine.judge import is_event_stream, no_stream, nothing_said, whole
 from proxy.engine.lane import Lane
 
@@ -21,10 +24,7 @@ if TYPE_CHECKING:
 
 MAX_BODY = 32 * 1024 * 1024
 MAX_ERROR_BODY = 64 * 1024
-MAX_HELD = 256 * 1024
-"""Bytes of contentless events that are held back before the stream is taken for broken."""
-GRACE = 2.0
-"""Seconds that a stream whose choices are all finished may take to send its usage and its end."""
+
 
 STREAM, WHOLE, ERROR, UNEXPECTED = range(4)
 
@@ -35,13 +35,12 @@ class Attempt:
     # Attributes of the class that stand for "not yet": an instance sets only what it reaches.
     _flight: Flight | None = None
     _waiting: asyncio.Future[Origin | Failure] | None = None
-    _decoder: Decoder | None = None
+    _flow: Flow | None = None
     _call: HttpCall | None = None
     _mode = ERROR
     _headers: Headers = []  # noqa: RUF012  # never changed, only replaced
     _body: list[bytes] | None = None
     _size = 0
-    _held: list[bytes] | None = None
     sent_at: float | None = None
     first_byte: float | None = None
     first_content: float | None = None
@@ -53,9 +52,25 @@ class Attempt:
     dropped: tuple[str, ...] = ()
     answer: Completion | Embedding | None = None
     over = False
+    rated_at = 0.0
+    rated_chars = 0
+    """When its speed was looked at last, and how much it had given by then."""
 
-    def __init__(self, exchange: Exchange, lane: Lane, number: int, now: float) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        request: ChatRequest | EmbedRequest,
+        lane: Lane,
+        number: int,
+        now: float,
+        how: How = How.FRESH,
+        seam: Seam | None = None,
+    ) -> None:
+        """`seam`: where it goes on with an answer that another attempt began."""
         self._exchange = exchange
+        self._request = request
+        self._seam = seam
+        self.how = how
         self.lane = lane
         self.number = number
         self.began = now
@@ -65,7 +80,7 @@ class Attempt:
 
     def start(self) -> None:
         """Send it, at once or when its place is ready."""
-        request = self._exchange.request
+        request = self._request
         dialect = self.lane.dialect
         prepared = dialect.chat(request) if isinstance(request, ChatRequest) else dialect.embed(request)
         self._call = prepared.call
@@ -129,24 +144,25 @@ class Attempt:
         if not exchange.stream:
             self._mode = WHOLE
             if streamed:
-                self._abort_with(FailureKind.WRONG_TYPE, "the upstream did not send JSON")
+                self.abort_with(FailureKind.WRONG_TYPE, "the upstream did not send JSON")
         elif streamed is False:
             self._mode = UNEXPECTED
         else:
             self._mode = STREAM
-            request = exchange.request
-            assert isinstance(request, ChatRequest)
-            self._decoder = self.lane.dialect.decoder(wants_usage=request.wants_usage, model=exchange.reply_model)
+            assert isinstance(self._request, ChatRequest)
+            wants = self._request.wants_usage and self._seam is None
+            decoder = self.lane.dialect.decoder(wants_usage=wants, model=exchange.reply_model)
+            self._flow = Flow(self, exchange, decoder, exchange.story, self._seam)
 
     def on_data(self, data: bytes) -> None:
-        if self._mode == STREAM:
+        if self._flow is not None:
             if not self.over:
-                self._feed(data)
+                self._flow.feed(data)
             return
         self._size += len(data)
         if self._mode == WHOLE:
             if self._size > MAX_BODY:
-                self._abort_with(FailureKind.OVERSIZE, "the upstream's answer is larger than 32 MiB")
+                self.abort_with(FailureKind.OVERSIZE, "the upstream's answer is larger than 32 MiB")
                 return
         elif self._size > MAX_ERROR_BODY:
             self._judge_unwanted()
@@ -161,8 +177,8 @@ class Attempt:
         self._flight = None
         if self.over:
             return
-        if self._mode == STREAM:
-            self._stream_ended()
+        if self._flow is not None:
+            self._flow.ended()
         elif self._mode == WHOLE:
             self._whole_ended()
         else:
@@ -173,126 +189,19 @@ class Attempt:
         if self.over:
             return
         lost = self.lane.place.lost()
-        if self._complete():
-            self._serve()
+        if self._flow is not None and self._flow.complete():
+            self._flow.ended()
         elif lost is not None:
             self._fail(lost)
         else:
             self._judge_or_fail(failure)
-
-    # Streams -----------------------------------------------------------------------------------------------------
-
-    def _feed(self, data: bytes) -> None:
-        decoder = self._decoder
-        assert decoder is not None
-        try:
-            events = decoder.feed(data)
-        except Malformed as error:
-            kind = FailureKind.OVERSIZE if isinstance(error, TooLarge) else FailureKind.MALFORMED
-            self._abort_with(kind, str(error))
-            return
-        if len(events) == 1 and self.first_content is not None:  # the usual case, kept short
-            event = events[0]
-            if event.kind >= Kind.CONTENT:
-                self.last = time.monotonic()
-                self._push(event.raw)
-                if decoder.finished:
-                    self._finishing()
-                return
-        if events:
-            self._take(events)
-
-    def _take(self, events: list[Event]) -> None:
-        now = time.monotonic()
-        out: list[bytes] = []
-        for event in events:
-            kind = event.kind
-            if kind is Kind.DONE:
-                self._push(b"".join(out))
-                self._stream_ended()
-                return
-            if kind is Kind.ERROR:
-                self._push(b"".join(out))
-                self._abort_with_failure(event.failure)
-                return
-            if kind >= Kind.CONTENT:
-                self.last = now
-                if self.first_content is None:
-                    self.first_content = now
-                    self._exchange.commit()
-                    out += self._let_go()
-            if event.raw:
-                (out if self.first_content is not None else self._hold()).append(event.raw)
-        if out:
-            self._push(b"".join(out))
-        elif self._held and sum(map(len, self._held)) > MAX_HELD:
-            self._abort_with(FailureKind.OVERSIZE, "the upstream sends events without content without end")
-            return
-        assert self._decoder is not None
-        if self._decoder.finished:
-            self._finishing()
-
-    def _hold(self) -> list[bytes]:
-        """What is held back until something commits."""
-        if self._held is None:
-            self._held = []
-        return self._held
-
-    def _let_go(self) -> list[bytes]:
-        held, self._held = self._held or [], None
-        return held
-
-    def _push(self, data: bytes) -> None:
-        if data and self.first_content is not None:
-            self._exchange.push(data)
-
-    def _finishing(self) -> None:
-        if self.done_at is None and not self.over:
-            self.done_at = time.monotonic()
-            self._exchange.look_at(self.done_at + GRACE)
-
-    def _complete(self) -> bool:
-        """Every choice is finished: only usage or the end marker can be missing."""
-        decoder = self._decoder
-        return decoder is not None and decoder.finished and self.first_content is not None
-
-    def finish_now(self) -> None:
-        """The grace after the last finish_reason is over."""
-        flight = self._flight
-        self._stream_ended()
-        if flight is not None:
-            flight.abort()
-
-    def _stream_ended(self) -> None:
-        decoder = self._decoder
-        assert decoder is not None
-        end = decoder.close()
-        if self.first_content is None:
-            self._ended_empty(decoder, end)
-        elif end is End.COMPLETE:
-            self._serve()
-        else:
-            self._abort_with(FailureKind.TRUNCATED, "the upstream ended its stream before the answer was complete")
-
-    def _ended_empty(self, decoder: Decoder, end: End) -> None:
-        if decoder.filtered:
-            self._abort_with(FailureKind.FILTERED, "the content filter withheld the answer")
-        elif end is not End.COMPLETE:
-            self._abort_with(FailureKind.TRUNCATED, "the upstream ended its stream before it said anything")
-        elif not decoder.empty:
-            self.first_content = time.monotonic()
-            self._exchange.commit()
-            self._push(b"".join(self._let_go()))
-            self._serve()
-        else:
-            self._abort_with(FailureKind.EMPTY_ANSWER, "the upstream's answer is empty")
 
     # Whole bodies ------------------------------------------------------------------------------------------------
 
     def _whole_ended(self) -> None:
         exchange = self._exchange
         model = exchange.reply_model
-        answer = whole(self.lane.dialect, exchange.request, self._joined(), status=self.status, model=model)
+        answer = whole(self.lane.dialect, self._request, self._joined(), status=self.status, model=model)
         if isinstance(answer, Failure):
             self._fail(answer)
             return
@@ -303,23 +212,23 @@ class Attempt:
             return
         self.first_content = time.monotonic()
         self.answer = answer
-        self._serve()
+        self.serve()
 
     def _judge_unwanted(self) -> None:
         """An error's body, or a 2xx answer of a kind that was not asked for."""
         dialect, body = self.lane.dialect, self._joined()
         if self._mode == UNEXPECTED:
-            self._abort_with_failure(no_stream(dialect, body, self.status))
+            self.abort_with_failure(no_stream(dialect, body, self.status))
             return
         assert self.status is not None
-        self._abort_with_failure(dialect.failure(self.status, self._headers, body))
+        self.abort_with_failure(dialect.failure(self.status, self._headers, body))
 
     def _judge_or_fail(self, failure: Failure) -> None:
         """Nothing more will come. An error's status and headers say enough, whatever became of its body."""
         if self._mode == ERROR and self.status is not None:
             self._judge_unwanted()
         else:
-            self._abort_with_failure(failure)
+            self.abort_with_failure(failure)
 
     def _joined(self) -> bytes:
         body, self._body = self._body or (), None
@@ -330,11 +239,31 @@ class Attempt:
     @property
     def chars(self) -> int:
         """Characters of answer that were received."""
-        if self._decoder is not None:
-            return self._decoder.chars
+        if self._flow is not None:
+            return self._flow.decoder.chars
         return self.answer.chars if isinstance(self.answer, Completion) else 0
 
-    def _serve(self) -> None:
+    @property
+    def committed(self) -> bool:
+        """Something of its stream was sent to the client."""
+        return self._flow is not None and self._flow.committed
+
+    def finishing(self) -> None:
+        """All choices are finished: only usage and the end marker can be missing."""
+        if self.done_at is None and not self.over:
+            self.done_at = time.monotonic()
+            self._exchange.look_at(self.done_at + GRACE)
+
+    def finish_now(self) -> None:
+        """The grace after the last finish_reason is over."""
+        flight = self._flight
+        if self._flow is not None:
+            self._flow.ended()
+        if flight is not None:
+            flight.abort()
+
+    def serve(self) -> None:
+        """Its answer is complete."""
         self.over = True
         self._note_stream()
         self._exchange.served(self, draining=self._flight is not None)
@@ -344,10 +273,12 @@ class Attempt:
         self.note()
         self._exchange.failed(self, failure)
 
-    def _abort_with(self, kind: FailureKind, message: str) -> None:
-        self._abort_with_failure(Failure(kind, message, self.status))
+    def abort_with(self, kind: FailureKind, message: str) -> None:
+        """It failed, and its connection is of no more use."""
+        self.abort_with_failure(Failure(kind, message, self.status))
 
-    def _abort_with_failure(self, failure: Failure | None) -> None:
+    def abort_with_failure(self, failure: Failure | None) -> None:
+        """The same; without a failure the upstream said only that there was one."""
         flight = self._flight
         self._fail(failure or Failure(FailureKind.SERVER_ERROR, "the upstream reported an error", self.status))
         if flight is not None:
@@ -364,8 +295,8 @@ class Attempt:
             self.sent_at = None
 
     def _note_stream(self) -> None:
-        decoder = self._decoder
-        if decoder is not None:
+        if self._flow is not None:
+            decoder = self._flow.decoder
             self.usage = decoder.usage
             self.model = decoder.model
 

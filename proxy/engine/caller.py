@@ -32,11 +32,14 @@ class Caller(Protocol):
         """Events as they go to the client. False: the client is slow, hold on until `Exchange.ready`."""
         ...
 
-    def close(self) -> None:
-        """The stream is complete."""
+    def comment(self) -> None:
+        """Nothing to say yet: a comment, so that nobody on the way takes the stream for dead."""
+
+    def close(self, last: bytes = b"") -> None:
+        """The stream is complete; `last` goes before its end marker."""
 
     def refuse(self, failure: Failure, retry_after: float | None, target: str, attempts: int) -> None:
         """There is no answer. `retry_after` in seconds. `target`: the last one tried, or empty."""
 
-    def broken(self, failure: Failure) -> None:
-        """No more will come, and what came is not the whole answer."""
+    def broken(self, failure: Failure, chars: int | None) -> None:
+        """No more will come, and what came is not the whole answer: so many characters, where that is known."""

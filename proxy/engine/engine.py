@@ -7,12 +7,15 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Protocol
 
+from proxy.core.budget import Budget, allowed, earned, spent
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.failure import Failure
 from proxy.core.health import WELL, Health, on_outcome, on_send
 from proxy.core.outcome import Finish, Outcome
+from proxy.core.route import Route
 from proxy.engine.caller import Caller
 from proxy.engine.exchange import Exchange
 from proxy.engine.lane import Road
@@ -22,6 +25,12 @@ from proxy.net.flight import Net
 
 TICK = 0.05
 """Seconds between two looks at the times of all exchanges: cheaper than a timer for each, and exact enough."""
+
+
+RETRY_SHARE, RETRY_LEAST = 0.2, 5.0
+"""Tries at the same target: a fifth of the requests of the last 10 s, and always a few."""
+LATENCIES, LATENCIES_MIN = 200, 20
+"""Times to the first content that are kept of a target, and below which no percentile is taken."""
 
 
 class Observer(Protocol):
@@ -46,6 +55,11 @@ class Engine:
         """Told when a target's circuit opens or closes: (target, before, after)."""
         self._observers = tuple(observers)
         self._ticking = False
+        self._retries = Budget(RETRY_SHARE, least=RETRY_LEAST, saved=RETRY_LEAST)
+        self._entered = 0
+        """Requests since the retry budget was looked at last."""
+        self._hedges: dict[str, Budget] = {}
+        self._latencies: dict[str, deque[float]] = {}
         self._direct: deque[str] = deque()
 
     def exchange(
@@ -57,6 +71,10 @@ class Engine:
     def enter(self, exchange: Exchange) -> None:
         """It is under way: its times are watched."""
         self.live.add(exchange)
+        self._entered += 1
+        route = exchange.road.route
+        if route.hedge is not None:
+            self._hedges[route.name] = earned(self._hedges.get(route.name) or _hedges(route), exchange.began)
         if not self._ticking:
             self._ticking = True
             asyncio.get_running_loop().call_later(TICK, self._tick)
@@ -73,6 +91,38 @@ class Engine:
         now = time.monotonic()
         for exchange in [one for one in self.live if one.due <= now]:
             exchange.tick(now)
+
+    def may_retry(self, now: float) -> bool:
+        """The retry budget allows one more try at the same target."""
+        self._retries = earned(self._retries, now, self._entered)
+        self._entered = 0
+        return allowed(self._retries, now)
+
+    def retried(self, now: float) -> None:
+        """One such try."""
+        self._retries = spent(self._retries, now)
+
+    def may_hedge(self, route: Route, now: float) -> bool:
+        """The route's budget allows one more hedge."""
+        return allowed(self._hedges.get(route.name) or _hedges(route), now)
+
+    def hedged(self, route: Route, now: float) -> None:
+        """One such."""
+        self._hedges[route.name] = spent(self._hedges.get(route.name) or _hedges(route), now)
+
+    def note_latency(self, outcome: Outcome) -> None:
+        """How long a target took to its first content, for hedging by its own 95th percentile."""
+        if outcome.first_content is not None:
+            self._latencies.setdefault(outcome.target, deque(maxlen=LATENCIES)).append(
+                outcome.first_content - outcome.sent
+            )
+
+    def p95(self, target: str) -> float:
+        """Seconds; infinite while too little is known."""
+        known = self._latencies.get(target, ())
+        if len(known) < LATENCIES_MIN:
+            return inf
+        return sorted(known)[int(len(known) * 0.95)]
 
     def on_send(self, target: str, now: float) -> None:
         """An attempt goes to this target."""
@@ -126,3 +176,7 @@ class Engine:
             self.trouble[target] = state
         else:
             self.trouble.pop(target, None)
+
+
+def _hedges(route: Route) -> Budget:
+    return Budget(0.0 if route.hedge is None else route.hedge.budget)

@@ -11,21 +11,27 @@ from typing import TYPE_CHECKING
 from proxy.core import attempt as machine
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
 from proxy.core.failure import Failure, FailureKind
-from proxy.core.outcome import Ended, Finish
+from proxy.core.outcome import Ended, Finish, How
 from proxy.core.plan import asked_for_time, fallen_ill, nothing_left, plan
-from proxy.core.route import Target
+from proxy.core.route import OnCut
+from proxy.core.ways import Way
 from proxy.engine.account import outcome_of
-from proxy.engine.attempt import GRACE, Attempt
+from proxy.engine.attempt import Attempt
 from proxy.engine.caller import Caller, Won
+from proxy.engine.clock import due, stalled
 from proxy.engine.lane import Road
+from proxy.engine.mending import Mending, holds_structure
 
 if TYPE_CHECKING:
     from proxy.engine.engine import Engine
+    from proxy.engine.story import Story
 
 DRAIN = 1.0
 """Seconds that an upstream may take to end its response after the answer's own end marker, to keep its connection."""
 
 FULL = Failure(FailureKind.BUSY, "our queue for this model is full", retry_after=1.0)
+LATE = Failure(FailureKind.TOTAL_TIMEOUT, "the request's total time is over")
+SLOW = Failure(FailureKind.STALLED, "the upstream dribbles")
 
 
 class Exchange:
@@ -35,9 +41,12 @@ class Exchange:
         "_anyway",
         "_attempt",
         "_caller",
+        "_hedge_at",
         "_last_cost",
+        "_live",
+        "_mending",
         "_paused",
-        "_sends",
+        "_said",
         "_spent",
         "_state",
         "_wait",
@@ -45,6 +54,8 @@ class Exchange:
         "deadline",
         "due",
         "engine",
+        "holds",
+        "holds_tools",
         "key",
         "request",
         "request_id",
@@ -75,18 +86,42 @@ class Exchange:
         """When to look at the times again."""
         self._caller = caller
         self._attempt: Attempt | None = None
+        """The one that answers, or was sent last."""
+        self._live: dict[int, Attempt] = {}
         self._wait: asyncio.TimerHandle | None = None
+        self._hedge_at: float | None = None
         self._paused = False
-        self._sends = 0
         self._spent: Decimal | None = None
         self._last_cost: Decimal | None = None
         self._state: machine.State
+        self._mending: Mending | None = None
+        self._said = self.began
+        """When the client last got a comment."""
+        self.holds = False
+        """Nothing is sent until the answer is complete."""
+        self.holds_tools = False
+        if self.stream:
+            self._for_stream()
+
+    def _for_stream(self) -> None:
+        route = self.road.route
+        assert isinstance(self.request, ChatRequest)
+        self.holds_tools = route.hold_tools
+        self.holds = route.on_cut is OnCut.HOLD or (route.hold_tools and holds_structure(self.request.body))
+        if route.on_cut is OnCut.CONTINUE and route.max_continuations:
+            self._mending = Mending(self.request)
+        self.look_at(self.began + route.keep_alive)
 
     @property
     def reply_model(self) -> str | None:
         """The name that stands as `model` in the answer, where it is not the upstream's."""
         route = self.road.route
         return route.name if route.reply_model_is_route else None
+
+    @property
+    def story(self) -> Story | None:
+        """Where to note what is sent, if it may have to be gone on with."""
+        return None if self._mending is None else self._mending.story
 
     # From the client's side --------------------------------------------------------------------------------------
 
@@ -120,14 +155,15 @@ class Exchange:
                 self._attempt.last = time.monotonic()
                 self._attempt.resume()
 
-    # From the attempt --------------------------------------------------------------------------------------------
+    # From the attempts -------------------------------------------------------------------------------------------
 
-    def commit(self) -> None:
-        """The first content goes to the client now."""
-        attempt = self._attempt
-        assert attempt is not None
-        self._state, _ = machine.step(self._state, machine.Committed())
-        self._caller.open(self._won(attempt, known=False))
+    def commit(self, attempt: Attempt) -> None:
+        """The first content of this attempt goes to the client now."""
+        going_on = self._state.phase is machine.Phase.MENDING
+        self._attempt = attempt
+        self._feed(machine.Committed(attempt.number))
+        if not going_on:
+            self._caller.open(self._won(attempt, known=False))
 
     def push(self, data: bytes) -> None:
         """Events for the client."""
@@ -139,12 +175,17 @@ class Exchange:
         """The answer is complete. `draining`: its response has not ended yet."""
         if draining:
             asyncio.get_running_loop().call_later(DRAIN, attempt.abort)
-        self._feed(machine.Served())
+        self._feed(machine.Served(attempt.number))
 
     def failed(self, attempt: Attempt, failure: Failure) -> None:
         """The attempt is over without an answer."""
-        left = self.deadline - time.monotonic()
-        self._feed(machine.Failed(failure, left, random.random()))
+        now = time.monotonic()
+        ways: tuple[Way, ...] = ()
+        if self._mending is not None and self._state.phase is machine.Phase.COMMITTED:
+            self._mending.was_cut(attempt)
+            ways = self._mending.ways(self.road, self._state.targets, attempt, failure)
+        may = self.engine.may_retry(now)
+        self._feed(machine.Failed(attempt.number, failure, self.deadline - now, random.random(), may, ways))
 
     def look_at(self, when: float) -> None:
         """Look at the times again then at the latest."""
@@ -160,59 +201,76 @@ class Exchange:
     def _run(self, commands: tuple[machine.Command, ...]) -> None:
         for command in commands:
             if isinstance(command, machine.Send):
-                self._send(command.target)
+                self._send(command)
             elif isinstance(command, machine.Record):
-                self._record(command.ended, command.failure)
+                self._record(command)
             elif isinstance(command, machine.Deliver):
-                self._deliver()
+                self._deliver(command.number)
             elif isinstance(command, machine.Abort):
-                if self._attempt is not None:
-                    self._attempt.note()
-                    self._attempt.abort()
+                attempt = self._live[command.number]
+                attempt.note()
+                attempt.abort()
             elif isinstance(command, machine.Wait):
+                self.engine.retried(time.monotonic())
                 loop = asyncio.get_running_loop()
                 self._wait = loop.call_later(command.seconds, self._feed, machine.WaitOver())
             else:
                 self._close(command)
 
-    def _send(self, target: Target) -> None:
+    def _send(self, command: machine.Send) -> None:
+        number, target, how = command
         lane = self.road.lanes[target.name]
         now = time.monotonic()
         trouble = self.engine.trouble.get(target.name)
-        if trouble is not None and not (self._anyway or self._state.again):
+        if trouble is not None and not (self._anyway or self._state.live[-1].again):
             ill = fallen_ill(trouble, now)
             if ill is not None:
-                self._feed(machine.Full(ill))
+                self._feed(machine.Full(number, ill))
                 return
         if not lane.enter():
-            self._feed(machine.Full(FULL))
+            self._feed(machine.Full(number, FULL))
             return
-        self._sends += 1
-        attempt = Attempt(self, lane, self._sends, now)
+        if how is How.FRESH:
+            attempt = Attempt(self, self.request, lane, number, now)
+        else:
+            assert self._mending is not None
+            request, seam = self._mending.resume(how, lane)
+            attempt = Attempt(self, request, lane, number, now, how, seam)
+        self._live[number] = attempt
         self._attempt = attempt
         self._paused = False
         self.engine.on_send(target.name, now)
         times = target.timeouts
         self.look_at(now + min(times.first, times.idle, times.total))
+        hedge = self._state.route.hedge
+        if hedge is not None and number == 1:
+            self._hedge_at = now + (self.engine.p95(target.name) if hedge.after is None else hedge.after)
+            self.look_at(self._hedge_at)
         attempt.start()
 
-    def _record(self, ended: Ended, failure: Failure | None) -> None:
-        attempt = self._attempt
-        assert attempt is not None
+    def _record(self, command: machine.Record) -> None:
+        number, ended, failure = command
+        attempt = self._live.pop(number)
         now = time.monotonic()
         attempt.lane.leave()
         outcome = outcome_of(self, attempt, ended, failure, now)
         self.engine.on_outcome(outcome, failure, sent=attempt.began, now=now)
+        if self._state.route.hedge is not None:
+            self.engine.note_latency(outcome)
         if outcome.cost is not None:
             self._spent = outcome.cost if self._spent is None else self._spent + outcome.cost
         self._last_cost = outcome.cost
+        if self._mending is not None and ended is not Ended.FAILED:
+            self._mending.account(attempt, outcome.usage)
 
-    def _deliver(self) -> None:
+    def _deliver(self, number: int) -> None:
         attempt = self._attempt
         assert attempt is not None
         answer = attempt.answer
         if isinstance(answer, Completion | Embedding):
             self._caller.whole(answer.raw, self._won(attempt, known=True))
+        elif self._mending is not None and attempt.how is not How.FRESH:
+            self._caller.close(self._mending.farewell(attempt))
         else:
             self._caller.close()
         self._over(Ended.SERVED, None, 200)
@@ -221,10 +279,11 @@ class Exchange:
         if isinstance(command, machine.Refuse):
             failure = command.failure
             target = "" if self._attempt is None else self._attempt.lane.target.name
-            self._caller.refuse(failure, command.retry_after, target, self._sends)
+            self._caller.refuse(failure, command.retry_after, target, self._state.sends)
             self._over(Ended.FAILED, failure, failure.verdict.status)
         elif isinstance(command, machine.Break):
-            self._caller.broken(command.failure)
+            chars = None if self._mending is None else len(self._mending.story.text)
+            self._caller.broken(command.failure, chars)
             self._over(Ended.CUT, command.failure, 200)
         else:
             self._over(Ended.CANCELLED, machine.GONE, machine.GONE.verdict.status)
@@ -240,7 +299,7 @@ class Exchange:
                 self.request_id,
                 self.road.route.name,
                 "" if attempt is None else attempt.lane.target.name,
-                self._sends,
+                self._state.sends,
                 status,
                 self.stream,
                 "chat" if isinstance(self.request, ChatRequest) else "embed",
@@ -259,7 +318,7 @@ class Exchange:
         return Won(
             self.road.route.name,
             target.name,
-            self._sends,
+            self._state.sends,
             self._last_cost if known else None,
             attempt.dropped,
         )
@@ -273,36 +332,57 @@ class Exchange:
             if attempt is not None and attempt.done_at is not None and not attempt.over:
                 attempt.finish_now()
             else:
-                self._feed(machine.Deadline(Failure(FailureKind.TOTAL_TIMEOUT, "the request's total time is over")))
+                self._feed(machine.Deadline(LATE))
             return
         self.due = self.deadline
-        if attempt is None or attempt.over:
+        self._hedge(now)
+        for live in list(self._live.values()):
+            self._watch(live, now)
+        if self.stream and self._state.phase is not machine.Phase.OVER:
+            self._keep_alive(now)
+
+    def _watch(self, attempt: Attempt, now: float) -> None:
+        if attempt.over:
             return
-        due, failure = self._due(attempt)
-        if now < due:
+        route = self.road.route
+        when, failure = due(attempt, stream=self.stream, paused=self._paused, exact_within=route.exact_within)
+        if now < when:
             # Content may come, or the client catch up, at any time: from then on `idle` runs.
-            self.look_at(min(due, now + attempt.lane.target.timeouts.idle))
+            self.look_at(min(when, now + attempt.lane.target.timeouts.idle))
+            if route.min_rate is not None and not self._paused:
+                self.look_at(now + 1.0)
+                if stalled(attempt, now, route.min_rate):
+                    attempt.time_out(SLOW)
         elif failure is None:
             attempt.finish_now()
         else:
             attempt.time_out(failure)
 
-    def _due(self, attempt: Attempt) -> tuple[float, Failure | None]:
-        """When the attempt has had its time, and what that means; no failure: it may be taken for finished."""
-        if attempt.done_at is not None:
-            return attempt.done_at + GRACE, None
-        times = attempt.lane.target.timeouts
-        total = attempt.began + times.total
-        if attempt.first_content is None and (self.stream or attempt.first_byte is None):
-            due, kind, words = (
-                attempt.began + times.first,
-                FailureKind.FIRST_TIMEOUT,
-                "no answer within the time for it",
-            )
-        elif self._paused:
-            due, kind, words = self.deadline, FailureKind.TOTAL_TIMEOUT, ""
-        else:
-            due, kind, words = attempt.last + times.idle, FailureKind.IDLE_TIMEOUT, "the upstream went silent"
-        if total < due:
-            due, kind, words = total, FailureKind.TOTAL_TIMEOUT, "no whole answer within the target's total time"
-        return due, Failure(kind, words, attempt.status)
+    def _hedge(self, now: float) -> None:
+        if self._hedge_at is None or self._state.phase is not machine.Phase.LIVE:
+            return
+        if now < self._hedge_at:
+            self.look_at(self._hedge_at)
+            return
+        self._hedge_at = None
+        hedge = self._state.route.hedge
+        if hedge is not None and self.engine.may_hedge(self.road.route, now):
+            before = self._state.sends
+            self._feed(machine.HedgeDue())
+            if self._state.sends > before:
+                self.engine.hedged(self.road.route, now)
+                if self._state.hedges < hedge.max:
+                    self._hedge_at = now + (hedge.after or self.engine.p95(self._state.targets[self._state.at].name))
+                    self.look_at(self._hedge_at)
+
+    def _keep_alive(self, now: float) -> None:
+        """A comment for a client that had nothing for some time, so that neither it nor what is between hangs up."""
+        quiet = self._said
+        if self._attempt is not None and self._attempt.committed:
+            quiet = max(quiet, self._attempt.last)
+        when = quiet + self.road.route.keep_alive
+        if now >= when and not self._paused:
+            self._said = now
+            self._caller.comment()
+            when = now + self.road.route.keep_alive
+        self.look_at(max(when, now))

@@ -18,16 +18,18 @@ EVENTS = (
     b"cache-control: no-cache\r\n"
     b"x-accel-buffering: no\r\n"  # nginx in front would otherwise hold events back
 )
+COMMENT = b": wayline\n\n"
 DONE = b"data: [DONE]\n\n"
 
 
 class Answer:
     """One request's answer. `more`: further header lines, each ended by CRLF (CORS)."""
 
-    __slots__ = ("_id", "_more", "_reply", "_route")
+    __slots__ = ("_begun", "_id", "_more", "_reply", "_route")
 
     def __init__(self, reply: Reply, request_id: str, route: str, more: bytes = b"") -> None:
         self._reply = reply
+        self._begun = False
         self._id = request_id
         self._route = route
         self._more = more
@@ -36,23 +38,35 @@ class Answer:
         self._reply.whole(200, JSON + self._told(won), body)
 
     def open(self, won: Won) -> None:
-        self._reply.start(200, EVENTS + self._told(won))
+        if not self._begun:
+            self._begun = True
+            self._reply.start(200, EVENTS + self._told(won))
+
+    def comment(self) -> None:
+        if not self._begun:
+            self._begun = True
+            route = b"x-wayline-route: %b\r\n" % _clean(self._route)
+            self._reply.start(200, EVENTS + id_lines(self._id) + route + self._more)
+        self._reply.push(COMMENT)
 
     def push(self, data: bytes) -> bool:
         return self._reply.push(data)
 
-    def close(self) -> None:
-        self._reply.end(DONE)
+    def close(self, last: bytes = b"") -> None:
+        self._reply.end(last + DONE)
 
     def refuse(self, failure: Failure, retry_after: float | None, target: str, attempts: int) -> None:
+        if self._begun:  # only comments were sent, but the status went with them
+            self.broken(failure, 0)
+            return
         status, headers, body = from_failure(failure, retry_after=retry_after, request_id=self._id)
         tried = b"x-wayline-route: %b\r\nx-wayline-attempts: %d\r\n" % (_clean(self._route), attempts)
         if target:
             tried += b"x-wayline-target: " + _clean(target) + b"\r\n"
         self._reply.whole(status, headers + tried + self._more, body)
 
-    def broken(self, failure: Failure) -> None:
-        self._reply.end(in_band(failure, request_id=self._id))
+    def broken(self, failure: Failure, chars: int | None) -> None:
+        self._reply.end(in_band(failure, request_id=self._id, received=chars))
 
     def _told(self, won: Won) -> bytes:
         head = b"%b%bx-wayline-attempts: %d\r\n" % (

@@ -153,10 +153,15 @@ def from_failure(
     return status, headers, error_body(message, type_, code, param)
 
 
-def in_band(failure: Failure, *, request_id: str = "") -> bytes:
-    """The event that tells of a failure inside a stream: the openai SDK raises APIError on it."""
+def in_band(failure: Failure, *, request_id: str = "", received: int | None = None) -> bytes:
+    """The event that tells of a failure inside a stream: the openai SDK raises APIError on it.
+
+    `received`: characters of the answer that the client has, where that is known.
+    """
     message, type_, code, param = _parts(failure)
-    error = {"message": message, "type": type_, "code": code, "param": param}
+    error: dict[str, object] = {"message": message, "type": type_, "code": code, "param": param}
+    if received is not None:
+        error["received_chars"] = received
     if request_id:
         error["request_id"] = request_id
     return b"data: " + orjson.dumps({"error": error}) + b"\n\n"

@@ -111,12 +111,13 @@ class Rig:
     def backend(self, name: str, **settings: Any) -> None:
         """A backend without an upstream of ours behind it."""
         self.backends[name] = {"type": "openai", "api_key": f"key-of-{name}", "price": PRICE, "timeouts": EASY}
+        self.backends[name]["retry"] = {"same_target": 0}
         self.backends[name].update(settings)
 
     def route(self, name: str, *targets: str | dict[str, Any], **settings: Any) -> None:
         """A route over `name/m` of each backend named; a dict stands for itself."""
         given = [t if isinstance(t, dict) or "/" in t else f"{t}/m" for t in targets]
-        self.routes[name] = {"targets": given, **settings}
+        self.routes[name] = {"targets": given, "on_cut": "error", **settings}
 
     def write(self) -> Path:
         """The configuration as a file."""

@@ -1,0 +1,84 @@
+"""Going on with an answer that was cut: what was sent, how to go on, and what the client is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from proxy.core import ways as ways_
+from proxy.core.chat import ChatRequest
+from proxy.core.failure import Failure
+from proxy.core.outcome import How
+from proxy.core.resume import resume
+from proxy.core.route import Target
+from proxy.core.seam import Seam, usage_event
+from proxy.core.tokens import of_text
+from proxy.core.usage import Usage
+from proxy.engine.lane import Lane, Road
+from proxy.engine.story import Story
+
+if TYPE_CHECKING:
+    from proxy.engine.attempt import Attempt
+
+AGAIN = frozenset({How.EXACT, How.REPLAY})
+"""Ways that make the whole answer anew: their own count of tokens is the answer's."""
+
+
+def holds_structure(body: Mapping[str, Any]) -> bool:
+    """The caller wants output of a fixed structure, of which a part is worth nothing."""
+    wanted = body.get("response_format")
+    return isinstance(wanted, dict) and wanted.get("type") != "text"
+
+
+class Mending:
+    """For one stream that is gone on with when it is cut."""
+
+    __slots__ = ("_first", "_given", "_request", "story")
+
+    def __init__(self, request: ChatRequest) -> None:
+        self._request = request
+        self._first: Usage | None = None
+        """What the attempt used that began the answer."""
+        self._given = 0
+        """Tokens of the answer that the client has from attempts that were cut."""
+        self.story = Story()
+
+    def was_cut(self, attempt: Attempt) -> None:
+        """This attempt's stream died after content."""
+        self._given = of_text(self.story.text)
+
+    def account(self, attempt: Attempt, usage: Usage | None) -> None:
+        """An attempt's usage: the client pays for what it got once."""
+        if self._first is None:
+            self._first = usage
+
+    def ways(
+        self, road: Road, targets: tuple[Target, ...], attempt: Attempt, failure: Failure
+    ) -> tuple[ways_.Way, ...]:
+        """How it can be gone on with."""
+        prefills = {name for name, lane in road.lanes.items() if lane.dialect.prefill is not None}
+        exacts = {name for name, lane in road.lanes.items() if lane.dialect.repeatable}
+        cut = attempt.lane.target
+        partial = self.story.partial()
+        return ways_.ways(road.route, targets, cut, failure.kind, self._request.body, partial, prefills, exacts)
+
+    def resume(self, how: How, lane: Lane) -> tuple[ChatRequest, Seam]:
+        """The request for the rest, and the seam."""
+        return resume(self._request, how, self.story.sent(), lane.dialect.prefill)
+
+    def farewell(self, attempt: Attempt) -> bytes:
+        """What stands before the end of an answer that was gone on with: its usage, and a comment that says how."""
+        name = attempt.lane.target.name.encode("ascii", "backslashreplace")
+        told = b": x-wayline-continued: %b %b\n\n" % (attempt.how.value.encode(), name)
+        usage = self._usage(attempt)
+        if usage is None or not self._request.wants_usage:
+            return told
+        return usage_event(self.story.first, usage) + told
+
+    def _usage(self, attempt: Attempt) -> Usage | None:
+        first, last = self._first, attempt.usage
+        if last is None:
+            return None
+        if attempt.how in AGAIN:
+            return last
+        return Usage(last.input if first is None else first.input, self._given + last.output)
