@@ -16,7 +16,6 @@ from proxy.config.values import Backend, LocalModel
 from proxy.core.place import Place
 from proxy.local.backoff import Backoff
 from proxy.local.find import Unusable, find_engine, find_model
-from proxy.local.inside import InsideThread
 from proxy.local.place import LOAD_SECONDS, LocalPlace
 from proxy.local.process import WorkerProcess
 from proxy.local.running import Running
@@ -87,7 +86,11 @@ class LocalModels:
 
     def _launch(self, spec: WorkerSpec) -> Running:
         self._directory.make()
-        return WorkerProcess(spec) if self._backend.isolation == "process" else InsideThread(spec)
+        if self._backend.isolation == "process":
+            return WorkerProcess(spec)
+        from proxy.local.inside import InsideThread  # brings the worker's server, which serving alone does not need
+
+        return InsideThread(spec)
 
 
 class _Private:
