@@ -18,7 +18,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +41,15 @@ PRICE = {"input": 1, "output": 2}
 EASY = {"connect": 5, "first": 10, "idle": 10, "total": 30}
 """Times that no test waits for, however busy the machine is."""
 MESSAGES = [{"role": "user", "content": "Say hello, please."}]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Waits for what nobody tells of."""
+    for _ in range(2000):
+        if true():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it never came true")
 
 
 class Server(GuardedServer):
@@ -180,11 +189,11 @@ class Rig:
         body = {"model": model, "input": "Some words.", **more}
         return await ask(self.port, EMBED, body, {"x-request-id": id_ or "r"})
 
-    async def begun(self, model: str, id_: str, *, small: bool = False, **more: Any) -> Talk:
-        """A streamed chat request that was sent, and nothing read yet."""
+    async def begun(self, model: str, id_: str, *, small: bool = False, stream: bool = True, **more: Any) -> Talk:
+        """A chat request that was sent, and nothing read yet."""
         talk = await Talk.open(self.port, small=small)
         self._stack.push_async_callback(talk.leave)
-        talk.send(CHAT, self.body(model, stream=True, **more), {"x-request-id": id_})
+        talk.send(CHAT, self.body(model, stream=stream, **more), {"x-request-id": id_})
         return talk
 
     # Looking
