@@ -72,9 +72,6 @@ class Engine:
         """It is under way: its times are watched."""
         self.live.add(exchange)
         self._entered += 1
-        route = exchange.road.route
-        if route.hedge is not None:
-            self._hedges[route.name] = earned(self._hedges.get(route.name) or _hedges(route), exchange.began)
         if not self._ticking:
             self._ticking = True
             asyncio.get_running_loop().call_later(TICK, self._tick)
@@ -105,6 +102,10 @@ class Engine:
     def may_hedge(self, route: Route, now: float) -> bool:
         """The route's budget allows one more hedge."""
         return allowed(self._hedges.get(route.name) or _hedges(route), now)
+
+    def may_hedge_later(self, route: Route, now: float) -> None:
+        """A request of a route that hedges came in: it earns its share of a hedge."""
+        self._hedges[route.name] = earned(self._hedges.get(route.name) or _hedges(route), now)
 
     def hedged(self, route: Route, now: float) -> None:
         """One such."""

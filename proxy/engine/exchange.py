@@ -134,6 +134,8 @@ class Exchange:
         if chosen.skipped:
             self._state = self._state._replace(failures=asked_for_time(chosen, self.began))
         self.engine.enter(self)
+        if route.hedge is not None:
+            self.engine.may_hedge_later(route, self.began)
         if chosen.targets:
             self._feed(machine.Begin())
         else:

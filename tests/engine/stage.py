@@ -156,8 +156,12 @@ class Client:
         self.body += data
         return not self.slow
 
-    def close(self) -> None:
+    def comment(self) -> None:
+        self.body += b": wayline\n\n"
+
+    def close(self, last: bytes = b"") -> None:
         assert self.opened is not None
+        self.body += last
         self._end("closed")
 
     def refuse(self, failure: Failure, retry_after: float | None, target: str, attempts: int) -> None:
@@ -165,7 +169,7 @@ class Client:
         self.failure, self.retry_after = failure, retry_after
         self._end("refused")
 
-    def broken(self, failure: Failure) -> None:
+    def broken(self, failure: Failure, chars: int | None) -> None:
         assert self.opened is not None
         self.failure = failure
         self._end("broken")
