@@ -81,13 +81,14 @@ class Engine:
         self.live.discard(exchange)
 
     def _tick(self) -> None:
-        # First of all the next look: should one exchange raise, the others' times are still watched.
+        loop = asyncio.get_running_loop()
         self._ticking = bool(self.live)
         if self._ticking:
-            asyncio.get_running_loop().call_later(TICK, self._tick)
+            loop.call_later(TICK, self._tick)
         now = time.monotonic()
-        for exchange in [one for one in self.live if one.due <= now]:
-            exchange.tick(now)
+        for exchange in self.live:
+            if exchange.due <= now:
+                loop.call_soon(exchange.tick, now)  # each by itself: should one raise, the others are still watched
 
     def may_retry(self, now: float) -> bool:
         """The retry budget allows one more try at the same target."""

@@ -13,7 +13,7 @@ from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Ended, Finish, How
 from proxy.core.plan import asked_for_time, fallen_ill, nothing_left, plan
-from proxy.core.route import OnCut
+from proxy.core.route import OnCut, Route
 from proxy.core.ways import Way
 from proxy.engine.account import outcome_of
 from proxy.engine.attempt import Attempt
@@ -49,6 +49,7 @@ class Exchange:
         "_said",
         "_spent",
         "_state",
+        "_usual",
         "_wait",
         "began",
         "deadline",
@@ -94,6 +95,9 @@ class Exchange:
         self._spent: Decimal | None = None
         self._last_cost: Decimal | None = None
         self._state: machine.State
+        self._anyway = False
+        self._usual: machine.Usual | None = None
+        """Nothing out of the way has happened yet, as far as `_state` is still its first."""
         self._mending: Mending | None = None
         self._said = self.began
         """When the client last got a comment."""
@@ -127,15 +131,25 @@ class Exchange:
 
     def start(self) -> None:
         """Plan, and send the first attempt."""
-        route = self.road.route if isinstance(self.request, ChatRequest) else self.road.vectors
+        engine, road = self.engine, self.road
+        chat = isinstance(self.request, ChatRequest)
+        route = road.route if chat else road.vectors
+        engine.enter(self)
+        if route.hedge is not None:
+            engine.may_hedge_later(route, self.began)
+        if route.targets and not engine.trouble:
+            self._usual = road.usual if chat else road.usual_vectors
+            self._state, commands = self._usual.begun
+            self._run(commands)
+        else:
+            self._start_by_plan(route)
+
+    def _start_by_plan(self, route: Route) -> None:
         chosen = plan(route, self.engine.trouble, self.began)
         self._anyway = chosen.anyway
         self._state = machine.State(route, chosen.targets)
         if chosen.skipped:
             self._state = self._state._replace(failures=asked_for_time(chosen, self.began))
-        self.engine.enter(self)
-        if route.hedge is not None:
-            self.engine.may_hedge_later(route, self.began)
         if chosen.targets:
             self._feed(machine.Begin())
         else:
@@ -177,7 +191,12 @@ class Exchange:
         """The answer is complete. `draining`: its response has not ended yet."""
         if draining:
             asyncio.get_running_loop().call_later(DRAIN, attempt.abort)
-        self._feed(machine.Served(attempt.number))
+        usual = self._usual
+        if usual is not None and self._state is usual.begun[0]:
+            self._state, commands = usual.served
+            self._run(commands)
+        else:
+            self._feed(machine.Served(attempt.number))
 
     def failed(self, attempt: Attempt, failure: Failure) -> None:
         """The attempt is over without an answer."""
@@ -329,6 +348,8 @@ class Exchange:
 
     def tick(self, now: float) -> None:
         """Called by the engine when `due` is past: an event of a stream only notes its time."""
+        if self._state.phase is machine.Phase.OVER:
+            return
         attempt = self._attempt
         if now >= self.deadline:
             if attempt is not None and attempt.done_at is not None and not attempt.over:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from proxy.core.attempt import Usual, usual
 from proxy.core.dialect import Dialect
 from proxy.core.place import Place
 from proxy.core.route import Route, Target
@@ -58,3 +59,9 @@ class Road:
     """The route as embeddings may use it."""
     lanes: Mapping[str, Lane]
     total: float
+    usual: Usual = field(init=False)
+    usual_vectors: Usual = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "usual", usual(self.route))
+        object.__setattr__(self, "usual_vectors", usual(self.vectors))

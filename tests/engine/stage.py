@@ -210,7 +210,8 @@ class Stage:
     def __init__(self, targets: Iterable[str | dict[str, Any]] = "ab", *, direct: bool = False, **route: Any) -> None:
         price = {"input": 1, "output": 2}
         backends = {n: {"type": "openai", "base_url": f"http://{n}.test/v1", "price": price} for n in "abc"}
-        given = {"targets": [f"{t}/m" if isinstance(t, str) else t for t in targets], "timeouts": TIMES, **route}
+        given = {"targets": [f"{t}/m" if isinstance(t, str) else t for t in targets], "timeouts": TIMES}
+        given |= {"on_cut": "error", "retry": {"same_target": 0}, **route}
         whole = {"backends": backends, "routes": {"chat": given}, "direct": direct}
         config = load(yaml.safe_dump(whole), {}, "routes.yaml", read_secret)
         assert isinstance(config, Config), str(config)
