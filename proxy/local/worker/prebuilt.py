@@ -17,9 +17,9 @@ from proxy.local.worker.whole import Whole
 
 _ERRORS_ONLY = 1
 """llama.cpp's `verbosity`: 0 output, 1 errors, 2 warnings, 3 info (common/log.h)."""
-_BATCH = 32
-"""Tokens of a prompt that are evaluated at once on a CPU: it can be stopped only between two batches. SmolLM2-135M on
-2 cores takes 0.13 s for 32 (255 tokens/s) and 1.75 s for llama.cpp's usual 512 (293 tokens/s)."""
+_BATCH = 16
+"""Tokens of a prompt that are evaluated at once on a CPU: it can be stopped only between two batches. With one thread
+SmolLM2-135M takes 0.12 s for 16 (134 tokens/s), 0.26 s for 32, and 3.3 s for llama.cpp's usual 512 (155 tokens/s)."""
 _GPU_BATCH = 512
 _EMBED_AT_ONCE = 8
 """Texts of one request that are embedded together: it can be stopped only in between."""
