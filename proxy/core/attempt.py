@@ -203,6 +203,20 @@ def step(state: State, event: Event) -> Step:
     return _unusual(state, event)
 
 
+class Usual(NamedTuple):
+    """The way of a request whose first attempt serves. It is the same for all requests of a route, so that it is
+    walked once, when the route is made ready, and not with each request (which took a tenth of its time)."""
+
+    begun: Step
+    served: Step
+
+
+def usual(route: Route) -> Usual:
+    """For a route none of whose targets has had trouble."""
+    begun = step(State(route, route.targets), Begin())
+    return Usual(begun, step(begun[0], Served(1)))
+
+
 def _unusual(state: State, event: Event) -> Step:
     if isinstance(event, Failed):
         return _failed(state, event)
