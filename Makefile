@@ -10,7 +10,7 @@ given = $(if $(filter command line,$(origin $(1))),--$(2) "$($(1))")
 CONFIG ?= routes.yaml
 setup = python=$$(sh scripts/find-python.sh $@) && "$$python" scripts/setup.py
 
-.PHONY: help run test test-all check format bench lock clean
+.PHONY: help run test test-all check format bench faults lock clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -43,6 +43,10 @@ format: ## put the code into its form
 bench: ## the measured table of README.md, on this machine; ARGS= goes to bench
 	@$(setup) bench
 	@.venv/bin/python -m bench $(ARGS)
+
+faults: ## what clients see when upstreams misbehave (minutes); ARGS="--profile quick" in one
+	@$(setup) dev
+	@.venv/bin/python -m bench.faults $(ARGS)
 
 lock: ## write locks/ anew from pyproject.toml; UPGRADE=1 takes the newest
 	@$(setup) lock
