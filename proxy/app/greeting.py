@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from proxy.config.values import Config
 
 QUESTION = "Name the capital of France."
 """One that the small model of the default routes.yaml gets right."""
 
 
-def greeting(config: Config, host: str, port: int) -> str:
-    """Where it listens, what is left out and why, and two requests that can be pasted."""
+def greeting(config: Config, host: str, port: int, trouble: Iterable[str] = ()) -> str:
+    """Where it listens, what is left out and why, and two requests that can be pasted.
+
+    `trouble`: a line for each target that is configured and cannot be used.
+    """
     name = f"[{host}]" if ":" in host else host
     base = f"http://{'127.0.0.1' if name in ('0.0.0.0', '[::]') else name}:{port}"
     lines = [f"Wayline is ready at {base}/v1"]
@@ -18,6 +23,7 @@ def greeting(config: Config, host: str, port: int) -> str:
         for backend in config.backends.values()
         if backend.missing
     ]
+    lines += [f"  {line}" for line in trouble]
     route = _route(config)
     if route is None:
         lines.append("  no route has a target that is configured: see `wayline check`")

@@ -61,6 +61,14 @@ class Process:
         self.app: Starlette = Site(view).app(self._lifespan, ERRORS)
         log.hide(secrets(config))
 
+    def unavailable(self) -> Iterator[str]:
+        """Each local model that cannot be run, and why."""
+        for backend, models in self.runtime.desk.local.items():
+            for name, place in models.places.items():
+                state, why = place.state()
+                if state == "unavailable":
+                    yield f"{backend}/{name}: {why}"
+
     def _readings(self) -> Iterable[Gauge]:
         stats = self.ledger.stats if isinstance(self.ledger, SqliteLedger) else None
         return readings(self.runtime, self.net, stats)

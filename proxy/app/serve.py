@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -72,7 +72,7 @@ def _serve(loaded: Config, read: Callable[[], Config | str]) -> int:
             draining=process.draining,
             reuse_port=tether is not None,
             on_reload=process.runtime.reload_soon,
-            ready=_ready(config, log.event, quiet=tether is not None),
+            ready=_ready(config, process.unavailable, log.event, quiet=tether is not None),
             tether=tether,
         )
     except (LedgerError, ValueError) as error:
@@ -88,7 +88,9 @@ def _unbound(config: Config, error: OSError) -> str:
     return f"cannot listen on {config.listen.host} port {config.listen.port}: {error.strerror or error}"
 
 
-def _ready(config: Config, say: Callable[..., None], *, quiet: bool) -> Callable[[tuple[str, int]], None]:
+def _ready(
+    config: Config, unavailable: Callable[[], Iterable[str]], say: Callable[..., None], *, quiet: bool
+) -> Callable[[tuple[str, int]], None]:
     def ready(address: tuple[str, int]) -> None:
         from proxy.app.greeting import greeting
 
@@ -97,7 +99,8 @@ def _ready(config: Config, say: Callable[..., None], *, quiet: bool) -> Callable
             return
         for left in config.left_out:
             say("info", "target.left_out", route=left.route, target=left.target, reason=left.reason)
-        print(greeting(config, *address), file=sys.stderr, flush=True)  # noqa: T201  # for people, not for the log
+        text = greeting(config, *address, trouble=unavailable())
+        print(text, file=sys.stderr, flush=True)  # noqa: T201  # for people, not for the log
 
     return ready
 
