@@ -83,17 +83,19 @@ class ErrorReader:
         if answer.get("error") or answer.get("object") == "error":
             return answer
         for choice in choices:
-            if isinstance(choice, dict) and (fault := self.fault_of(choice)) is not None:
+            if type(choice) is dict and (fault := self.fault_of(choice)) is not None:
                 return fault
         return None
 
     def fault_of(self, choice: Mapping[str, Any]) -> object | None:
         """The error in one choice (OpenRouter's `error` and `finish_reason: error`), if there is one."""
-        reason = choice.get("finish_reason")
         error = choice.get("error")
-        if not error and type(reason) is str and reason in _BROKEN_OFF:
+        if not error:
+            reason = choice.get("finish_reason")
+            if type(reason) is not str or reason not in _BROKEN_OFF:
+                return None
             error = {"code": reason}
-        return {"error": error} if error else None
+        return {"error": error}
 
     def _failure(self, fault: Fault, status: int | None, headers: Headers) -> Failure:
         text = f"{fault.message} {fault.extra}"[:_MAX_TEXT]

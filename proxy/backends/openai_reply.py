@@ -16,6 +16,8 @@ from proxy.core.chat import Completion, Embedding
 from proxy.core.dialect import Malformed
 from proxy.core.failure import Failure
 
+_new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
+
 
 def read_completion(body: bytes, errors: ErrorReader, model: str | None = None) -> Completion | Failure:
     """A chat completion; a `Failure` where an error came under 200. Raises `Malformed`."""
@@ -30,24 +32,19 @@ def read_completion(body: bytes, errors: ErrorReader, model: str | None = None) 
         raise Malformed("the upstream's answer is not a chat completion")
     chars, silent, filtered, cut_short = 0, True, False, False
     for choice in choices:
-        if not isinstance(choice, dict):
+        if type(choice) is not dict:
             raise Malformed("a choice of the upstream is not a JSON object")
         said = said_in(choice.get("message"))
         if said is not None:
             silent = False
             chars += said[2]
-        filtered = filtered or choice.get("finish_reason") == "content_filter"
-        cut_short = cut_short or choice.get("finish_reason") == "length"
+        reason = choice.get("finish_reason")
+        filtered = filtered or reason == "content_filter"
+        cut_short = cut_short or reason == "length"
     usage = usage_in(reply)
     spent = cut_short and usage is not None and usage.output > 0  # all of it on reasoning that is not shown
-    return Completion(
-        raw=_renamed(reply, body, model),
-        model=_name(reply),
-        usage=usage,
-        empty=silent and not spent,
-        filtered=silent and filtered,
-        chars=chars,
-    )
+    raw = body if model is None else _renamed(reply, model)
+    return _new(Completion, (raw, _name(reply), usage, silent and not spent, silent and filtered, chars))
 
 
 def read_embedding(body: bytes, errors: ErrorReader, *, base64: bool, model: str | None = None) -> Embedding | Failure:
@@ -67,7 +64,7 @@ def read_embedding(body: bytes, errors: ErrorReader, *, base64: bool, model: str
     if any(new is not old for new, old in zip(rows, data, strict=True)):
         reply["data"] = rows
         body = orjson.dumps(reply)
-    return Embedding(_renamed(reply, body, model), _name(reply), usage_in(reply))
+    return Embedding(body if model is None else _renamed(reply, model), _name(reply), usage_in(reply))
 
 
 def _row(item: Any, base64: bool) -> Any:
@@ -110,15 +107,15 @@ def _object(body: bytes) -> dict[str, Any]:
         reply = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Malformed("the upstream's answer is not JSON") from error
-    if isinstance(reply, list) and len(reply) == 1:
+    if type(reply) is list and len(reply) == 1:
         reply = reply[0]  # Google wraps errors in an array
-    if not isinstance(reply, dict):
+    if type(reply) is not dict:
         raise Malformed("the upstream's answer is not a JSON object")
     return reply
 
 
-def _renamed(reply: dict[str, Any], body: bytes, model: str | None) -> bytes:
-    return body if model is None else orjson.dumps({**reply, "model": model})
+def _renamed(reply: dict[str, Any], model: str) -> bytes:
+    return orjson.dumps({**reply, "model": model})
 
 
 def _name(reply: dict[str, Any]) -> str:

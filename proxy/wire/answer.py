@@ -35,12 +35,12 @@ class Answer:
         self._more = more
 
     def whole(self, body: bytes, won: Won) -> None:
-        self._reply.whole(200, JSON + self._told(won), body)
+        self._reply.whole(200, self._told(JSON, won), body)
 
     def open(self, won: Won) -> None:
         if not self._begun:
             self._begun = True
-            self._reply.start(200, EVENTS + self._told(won))
+            self._reply.start(200, self._told(EVENTS, won))
 
     def comment(self) -> None:
         if not self._begun:
@@ -68,22 +68,20 @@ class Answer:
     def broken(self, failure: Failure, chars: int | None) -> None:
         self._reply.end(in_band(failure, request_id=self._id, received=chars))
 
-    def _told(self, won: Won) -> bytes:
-        head = b"%b%bx-wayline-attempts: %d\r\n" % (
-            id_lines(self._id),
-            _names(won.route, won.target),
-            won.attempts,
-        )
-        if won.cost is not None:
-            head += b"x-wayline-cost: %b\r\n" % _money(won.cost)
-        if won.dropped:
-            head += b"x-wayline-dropped: %b\r\n" % _clean(", ".join(won.dropped))
+    def _told(self, kind: bytes, won: Won) -> bytes:
+        route, target, attempts, cost, dropped = won
+        head = kind + id_lines(self._id) + _won(route, target, attempts)
+        if cost is not None:
+            head += b"x-wayline-cost: %b\r\n" % _money(cost)
+        if dropped:
+            head += b"x-wayline-dropped: %b\r\n" % _clean(", ".join(dropped))
         return head + self._more
 
 
 @lru_cache(maxsize=4096)
-def _names(route: str, target: str) -> bytes:
-    return b"x-wayline-route: %b\r\nx-wayline-target: %b\r\n" % (_clean(route), _clean(target))
+def _won(route: str, target: str, attempts: int) -> bytes:
+    names = (_clean(route), _clean(target), attempts)
+    return b"x-wayline-route: %b\r\nx-wayline-target: %b\r\nx-wayline-attempts: %d\r\n" % names
 
 
 def _clean(text: str) -> bytes:
@@ -92,4 +90,5 @@ def _clean(text: str) -> bytes:
 
 
 def _money(cost: Decimal) -> bytes:
-    return format(cost, "f").encode()
+    text = str(cost)
+    return (f"{cost:f}" if "E" in text else text).encode()  # formatting takes 0.2 us longer

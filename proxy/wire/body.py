@@ -13,6 +13,8 @@ import orjson
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.wire.errors import JSON, Refusal, error_body
 
+_new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
+
 
 class BadBody(Refusal):
     """A 400 about the body."""
@@ -42,7 +44,7 @@ def chat_request(raw: bytes, max_depth: int) -> ChatRequest | BadBody:
         return _bad("'stream' must be true or false.", "stream")
     options = body.get("stream_options")
     if options is None:
-        return ChatRequest(raw, body, model, stream, False)
+        return _new(ChatRequest, (raw, body, model, stream, False))
     if type(options) is not dict:
         return _bad("'stream_options' must be an object.", "stream_options")
     return ChatRequest(raw, body, model, stream, stream and options.get("include_usage") is True)
