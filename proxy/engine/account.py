@@ -29,7 +29,7 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
     first_content = attempt.first_content
     return Outcome(
         exchange.request_id,
-        attempt.number,
+        attempt.number - attempt.unsent,
         exchange.road.route.name,
         target.name,
         target.backend,

@@ -52,6 +52,8 @@ class Attempt:
     dropped: tuple[str, ...] = ()
     answer: Completion | Embedding | None = None
     over = False
+    unsent = 0
+    """Attempts before it that have a number and were not sent: they do not count for the client and on record."""
     rated_at = 0.0
     rated_chars = 0
     """When its speed was looked at last, and how much it had given by then."""

@@ -49,6 +49,7 @@ class Exchange:
         "_said",
         "_spent",
         "_state",
+        "_unsent",
         "_usual",
         "_wait",
         "began",
@@ -92,6 +93,8 @@ class Exchange:
         self._wait: asyncio.TimerHandle | None = None
         self._hedge_at: float | None = None
         self._paused = False
+        self._unsent = 0
+        """Numbers that the machine gave to attempts which were never sent."""
         self._spent: Decimal | None = None
         self._last_cost: Decimal | None = None
         self._state: machine.State
@@ -246,10 +249,10 @@ class Exchange:
         if trouble is not None and not (self._anyway or self._state.live[-1].again):
             ill = fallen_ill(trouble, now)
             if ill is not None:
-                self._feed(machine.Full(number, ill))
+                self._not_sent(number, ill)
                 return
         if not lane.enter():
-            self._feed(machine.Full(number, FULL))
+            self._not_sent(number, FULL)
             return
         if how is How.FRESH:
             attempt = Attempt(self, self.request, lane, number, now)
@@ -257,6 +260,7 @@ class Exchange:
             assert self._mending is not None
             request, seam = self._mending.resume(how, lane)
             attempt = Attempt(self, request, lane, number, now, how, seam)
+        attempt.unsent = self._unsent
         self._live[number] = attempt
         self._attempt = attempt
         self._paused = False
@@ -268,6 +272,10 @@ class Exchange:
             self._hedge_at = now + (self.engine.p95(target.name) if hedge.after is None else hedge.after)
             self.look_at(self._hedge_at)
         attempt.start()
+
+    def _not_sent(self, number: int, failure: Failure) -> None:
+        self._unsent += 1
+        self._feed(machine.Full(number, failure))
 
     def _record(self, command: machine.Record) -> None:
         number, ended, failure = command
@@ -300,7 +308,7 @@ class Exchange:
         if isinstance(command, machine.Refuse):
             failure = command.failure
             target = "" if self._attempt is None else self._attempt.lane.target.name
-            self._caller.refuse(failure, command.retry_after, target, self._state.sends)
+            self._caller.refuse(failure, command.retry_after, target, self._state.sends - self._unsent)
             self._over(Ended.FAILED, failure, failure.verdict.status)
         elif isinstance(command, machine.Break):
             chars = None if self._mending is None else len(self._mending.story.text)
@@ -320,7 +328,7 @@ class Exchange:
                 self.request_id,
                 self.road.route.name,
                 "" if attempt is None else attempt.lane.target.name,
-                self._state.sends,
+                self._state.sends - self._unsent,
                 status,
                 self.stream,
                 "chat" if isinstance(self.request, ChatRequest) else "embed",
@@ -339,7 +347,7 @@ class Exchange:
         return Won(
             self.road.route.name,
             target.name,
-            self._state.sends,
+            self._state.sends - self._unsent,
             self._last_cost if known else None,
             attempt.dropped,
         )
@@ -403,9 +411,9 @@ class Exchange:
         quiet = self._said
         if self._attempt is not None and self._attempt.committed:
             quiet = max(quiet, self._attempt.last)
-        when = quiet + self.road.route.keep_alive
-        if now >= when and not self._paused:
-            self._said = now
-            self._caller.comment()
-            when = now + self.road.route.keep_alive
-        self.look_at(max(when, now))
+        patience = self.road.route.keep_alive
+        if now >= quiet + patience:
+            self._said = quiet = now
+            if not self._paused:  # else it has more to read already than it takes
+                self._caller.comment()
+        self.look_at(quiet + patience)
