@@ -17,12 +17,13 @@ from bench.faults import report
 from bench.faults.beyond import BEYOND
 from bench.faults.case import Case
 from bench.faults.cuts import CUTS
+from bench.faults.leaving import LEAVING
 from bench.faults.profile import PROFILES
 from bench.faults.published import PUBLISHED
 from bench.faults.run import play
 from bench.faults.verdict import Verdict
 
-CASES = (*PUBLISHED, *BEYOND, *CUTS)
+CASES = (*PUBLISHED, *BEYOND, *LEAVING, *CUTS)
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -5,25 +5,21 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 
 from bench.faults import plays
-from bench.faults.caller import Ways
 from bench.faults.case import FALLBACK, PRIMARY, Case, Make, Run, Stage, always, saying, speaking
+from bench.faults.leaving import last_row
 from bench.faults.profile import Profile
 from bench.faults.speaker import Speaker
-from bench.faults.verdict import Findings, answer, at_most, check, exactly, fail, flaw
+from bench.faults.verdict import Findings, answer, at_most, check, exactly, flaw
 from bench.faults.voice import Voice
 from tests.upstream import Request, Script
 from tests.upstream_answers import error, error_after, plain
 from tests.upstream_faults import rate_limited
-from tests.upstream_steps import Behaviour, Hang, Reset
+from tests.upstream_steps import Behaviour, Reset
 
-HANGS = Behaviour((Hang(),))
-GONE = 0.25
-"""Seconds within which an upstream must see that the caller left."""
 CALLS, CONNECTIONS, ADDED = 30, 15, 0.005
 
 
@@ -84,54 +80,13 @@ async def _not_followed(stage: Stage) -> Findings:
     return found + exactly("connections to the other origin", len(stage.elsewhere.connections), 0)
 
 
-async def _leaves_early(stage: Stage) -> Findings:
-    heard = await stage.ask(ways=Ways(leave_at=0.3))
-    return await _seen_leaving(stage, heard.began + heard.elapsed) + await _row(stage, output=False)
-
-
-async def _leaves_in_middle(stage: Stage) -> Findings:
-    heard = await stage.ask(ways=Ways(leave_after=40))
-    return await _seen_leaving(stage, heard.began + heard.elapsed) + await _row(stage, output=True)
-
-
-async def _seen_leaving(stage: Stage, left: float) -> Findings:
-    try:
-        connection = await stage.primary.closed(0, within=5.0)
-    except TimeoutError:
-        return fail("the primary's connection is open 5 s after the caller left")
-    took = (connection.closed or 0.0) - left
-    return check(took < GONE, f"the primary saw it {took * 1000:.0f} ms later") + exactly("attempts", stage.asked(), 1)
-
-
-async def _row(stage: Stage, *, output: bool) -> Findings:
-    """The ledger tells of a cancelled attempt, with an estimate where something came."""
-    row = await one_row(stage)
-    if row is None:
-        return fail("no row in the ledger")
-    found = check(row["ended"] == "cancelled", f"the ledger says {row['ended']}")
-    if output:
-        estimated = row["usage_source"] == "estimated" and row["input"] and row["output"]
-        told = f"{row['usage_source']}, {row['input']} in, {row['output']} out"
-        found += flaw(not estimated, f"usage of the cancelled attempt: {told}")
-    return found
-
-
-async def one_row(stage: Stage) -> dict[str, Any] | None:
-    """The last row of this case, as soon as there is one."""
-    for _ in range(100):
-        if rows := stage.rows():
-            return rows[-1]
-        await asyncio.sleep(0.05)
-    return None
-
-
 async def _counted(stage: Stage) -> Findings:
     heard = await stage.ask()
     return answer(heard, stage.wanted(PRIMARY)) + exactly("attempts", stage.asked(), 1) + await _booked(stage)
 
 
 async def _booked(stage: Stage) -> Findings:
-    row = await one_row(stage)
+    row = await last_row(stage)
     told = None if row is None else (row["usage_source"], row["input"], row["output"])
     right = ("reported", *stage.wanted(PRIMARY).tokens)
     return check(told == right, f"the ledger says {told} instead of {right}")
@@ -169,10 +124,6 @@ def _redirecting(profile: Profile, voice: Voice) -> Script:
     return plain(b"", 307, headers={"location": f"{voice.other}/chat/completions"})
 
 
-def _slow_words(profile: Profile, voice: Voice) -> Script:
-    return Speaker(replace(voice, every=max(profile.word, 0.02)))
-
-
 def _case(id_: str, title: str, primary: Make, run: Run = silently_elsewhere, **more: Any) -> Case:
     return Case(id_, title, run, primary, **more)
 
@@ -189,6 +140,7 @@ BEYOND: tuple[Case, ...] = (
     _case("E03", "the first event is an error", always(error_after(None))),
     _case("E04", "empty answer", saying(plays.empty_answer)),
     _case("E04/blank", "nothing but white space", saying(plays.blank_answer)),
+    _case("E04/cut", "white space, and then cut", saying(plays.blank_and_cut)),
     _case("E05", "HTML with 200", always(HTML)),
     _case("E06", "JSON where a stream was asked", saying(plays.no_stream), _json_for_stream),
     _case("E07", "401 at the first target", always(UNKNOWN_KEY), _key_refused, seen_by="client, primary"),
@@ -196,10 +148,6 @@ BEYOND: tuple[Case, ...] = (
     _case("E08/skew", "its clock is an hour slow", _limited_by_date(-3600.0), _stays_away, lane="skew", **PRIMARY_TOO),
     _case("E08/alone", "it sends no date header", _limited_by_date(None), _stays_away, lane="dateless", **PRIMARY_TOO),
     _case("E09", "307 to another origin", _redirecting, _not_followed, seen_by="the other origin"),
-    _case("E10", "caller leaves before the first byte", always(HANGS), _leaves_early, lane="alone", seen_by="primary"),
-    _case(
-        "E11", "caller leaves in mid-stream", _slow_words, _leaves_in_middle, lane="alone", seen_by="primary, ledger"
-    ),
     _case("E12", "usage on every chunk", saying(plays.usage_everywhere), _counted, **ROWS),
     _case("E12/finish", "usage with the finish_reason", saying(plays.usage_with_finish), _counted, **ROWS),
     _case("E12/before", "usage before the finish_reason", saying(plays.usage_before_finish), _counted, **ROWS),

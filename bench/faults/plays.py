@@ -101,6 +101,11 @@ def blank_answer(profile: Profile, voice: Voice, text: str, count: Count) -> Beh
     return raw_stream(voice.role(), voice.word(" "), voice.word("\n"), *voice.ending(Count(count.input, 2)))
 
 
+def blank_and_cut(profile: Profile, voice: Voice, text: str, count: Count) -> Behaviour:
+    """White space, and then the connection closes."""
+    return voice.cut([voice.role(), voice.word(" "), voice.word("\n")], b"", "close")
+
+
 def role_then_error(profile: Profile, voice: Voice, text: str, count: Count) -> Behaviour:
     """The role, and then an error under 200."""
     return raw_stream(role(), sse({"error": {"message": "it broke", "type": "server_error"}}))

@@ -31,10 +31,8 @@ class Profile(NamedTuple):
     """Within this the primary must be in use again after its recovery."""
     proxy: int
     """`proxy_read_timeout` of the nginx in front of us, in whole seconds."""
-    word: float
-    """The pace of a primary's words where time matters to the scenario."""
 
 
-FULL = Profile("full", 30.0, 10.0, 20.0, 5.0, 30.0, 2, 30, 60.0, 3.0, 30.0, 5, 0.05)
-QUICK = Profile("quick", 8.0, 0.8, 2.4, 0.6, 4.0, 1, 5, 4.0, 0.25, 30.0, 1, 0.01)
+FULL = Profile("full", 30.0, 10.0, 20.0, 5.0, 30.0, 2, 30, 60.0, 3.0, 30.0, 5)
+QUICK = Profile("quick", 8.0, 1.0, 2.5, 0.8, 4.0, 1, 5, 4.0, 0.25, 30.0, 1)
 PROFILES = {each.name: each for each in (FULL, QUICK)}
