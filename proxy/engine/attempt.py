@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
+from email.utils import formatdate
+from math import inf
 from typing import TYPE_CHECKING
 
 from proxy.core.call import Headers, HttpCall, Origin
@@ -13,7 +15,7 @@ from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import How
 from proxy.core.seam import Seam
 from proxy.core.usage import Usage
-from proxy.engine.clock import GRACE
+from proxy.engine.clock import GRACE, LAST_GRACE
 from proxy.engine.flow import Flow
 from proxy.engine.judge import is_event_stream, no_stream, nothing_said, whole
 from proxy.engine.lane import Lane
@@ -44,8 +46,8 @@ class Attempt:
     sent_at: float | None = None
     first_byte: float | None = None
     first_content: float | None = None
-    done_at: float | None = None
-    """When all choices were finished: from then on only usage and the end are missing."""
+    done_by: float | None = None
+    """All choices are finished: when it is taken for complete, though usage or the end marker are still missing."""
     status: int | None = None
     usage: Usage | None = None
     model = ""
@@ -89,7 +91,7 @@ class Attempt:
         self.dropped = prepared.dropped
         origin = self.lane.place.origin()
         if isinstance(origin, Origin):
-            self._send(origin)
+            self._send(origin, self.began)
         else:
             self._waiting = asyncio.ensure_future(_settled(origin))
             self._waiting.add_done_callback(self._placed)
@@ -102,11 +104,11 @@ class Attempt:
         if isinstance(found, Failure):
             self._fail(found)
         else:
-            self._send(found)
+            self._send(found, time.monotonic())
 
-    def _send(self, origin: Origin) -> None:
+    def _send(self, origin: Origin, now: float) -> None:
         assert self._call is not None
-        self.sent_at = time.monotonic()
+        self.sent_at = now
         connect = self.lane.target.timeouts.connect
         flight = self._exchange.engine.net.send(origin, self._call, self, connect=connect)
         self._call = None
@@ -140,6 +142,8 @@ class Attempt:
         self.status = status
         exchange = self._exchange
         if not 200 <= status < 300:
+            if not any(name == b"date" for name, _ in headers):
+                headers = [*headers, (b"date", formatdate(usegmt=True).encode())]  # a dialect has no clock of its own
             self._headers = headers
             return
         streamed = is_event_stream(headers)
@@ -252,9 +256,10 @@ class Attempt:
 
     def finishing(self) -> None:
         """All choices are finished: only usage and the end marker can be missing."""
-        if self.done_at is None and not self.over:
-            self.done_at = time.monotonic()
-            self._exchange.look_at(self.done_at + GRACE)
+        if not self.over and self._flow is not None:
+            grace = GRACE if self._flow.decoder.usage is None else LAST_GRACE
+            self.done_by = min(time.monotonic() + grace, self.done_by or inf)
+            self._exchange.look_at(self.done_by)
 
     def finish_now(self) -> None:
         """The grace after the last finish_reason is over."""

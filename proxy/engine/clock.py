@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 GRACE = 2.0
 """Seconds that a stream whose choices are all finished may take to send its usage and its end."""
+LAST_GRACE = 0.25
+"""The same where only the end marker is missing."""
 RATE_WINDOW = 10.0
 """Seconds over which the speed of a stream is taken."""
 CHARS_PER_TOKEN = 4
@@ -22,8 +24,8 @@ def due(attempt: Attempt, *, stream: bool, paused: bool, exact_within: float) ->
 
     `paused`: nothing is read because the client is slow, so that the upstream cannot be late.
     """
-    if attempt.done_at is not None:
-        return attempt.done_at + GRACE, None
+    if attempt.done_by is not None:
+        return attempt.done_by, None
     times = attempt.lane.target.timeouts
     total = attempt.began + times.total
     if attempt.first_content is None and (stream or attempt.first_byte is None):

@@ -53,7 +53,9 @@ class Engine:
         self.live: set[Exchange] = set()
         self.on_circuit: Callable[[str, Health, Health], None] | None = None
         """Told when a target's circuit opens or closes: (target, before, after)."""
-        self._observers = tuple(observers)
+        observers = tuple(observers)
+        self._observe_outcome = tuple(one.observe_outcome for one in observers)
+        self._observe_finish = tuple(one.observe_finish for one in observers)
         self._ticking = False
         self._retries = Budget(RETRY_SHARE, least=RETRY_LEAST, saved=RETRY_LEAST)
         self._entered = 0
@@ -135,11 +137,12 @@ class Engine:
     def on_outcome(self, outcome: Outcome, failure: Failure | None, *, sent: float, now: float) -> None:
         """An attempt has ended: on record, into health and metrics, in that order, before the client sees the end."""
         self.ledger.record(outcome)
-        before = self.health.get(outcome.target)
+        target = outcome.target
+        before = self.health.get(target)
         if before is None:
             before = WELL
-            if outcome.route == outcome.target:  # the caller named the target itself
-                self._meet(outcome.target)
+            if outcome.route == target:  # the caller named the target itself
+                self._meet(target)
         after = on_outcome(
             before,
             outcome.ended,
@@ -149,16 +152,16 @@ class Engine:
             retry_after=None if failure is None else failure.retry_after,
             jitter=random.random() if failure is not None else 0.5,
         )
-        self._put(outcome.target, after)
+        self._put(target, after)
         if after.opened != before.opened and self.on_circuit is not None:
-            self.on_circuit(outcome.target, before, after)
-        for observer in self._observers:
-            observer.observe_outcome(outcome)
+            self.on_circuit(target, before, after)
+        for observe in self._observe_outcome:
+            observe(outcome)
 
     def on_finish(self, finish: Finish) -> None:
         """A request has ended."""
-        for observer in self._observers:
-            observer.observe_finish(finish)
+        for observe in self._observe_finish:
+            observe(finish)
 
     def forget(self, targets: Iterable[str]) -> None:
         """What was learnt of these targets no longer holds (their configuration changed)."""
@@ -176,7 +179,7 @@ class Engine:
         self.health[target] = state
         if state.opened or state.cool_until:
             self.trouble[target] = state
-        else:
+        elif self.trouble:
             self.trouble.pop(target, None)
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 DRAIN = 1.0
 """Seconds that an upstream may take to end its response after the answer's own end marker, to keep its connection."""
 
+_FRESH, _SERVED = How.FRESH, Ended.SERVED  # reading a member off its class costs 0.13 us in Python 3.11
+_new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
+
 FULL = Failure(FailureKind.BUSY, "our queue for this model is full", retry_after=1.0)
 LATE = Failure(FailureKind.TOTAL_TIMEOUT, "the request's total time is over")
 SLOW = Failure(FailureKind.STALLED, "the upstream dribbles")
@@ -126,6 +129,11 @@ class Exchange:
         return route.name if route.reply_model_is_route else None
 
     @property
+    def over(self) -> bool:
+        """It has ended, one way or another."""
+        return self._state.phase is machine.Phase.OVER
+
+    @property
     def story(self) -> Story | None:
         """Where to note what is sent, if it may have to be gone on with."""
         return None if self._mending is None else self._mending.story
@@ -213,7 +221,8 @@ class Exchange:
 
     def look_at(self, when: float) -> None:
         """Look at the times again then at the latest."""
-        self.due = min(self.due, when)
+        if when < self.due:
+            self.due = when
 
     # Commands ----------------------------------------------------------------------------------------------------
 
@@ -254,7 +263,7 @@ class Exchange:
         if not lane.enter():
             self._not_sent(number, FULL)
             return
-        if how is How.FRESH:
+        if how is _FRESH:
             attempt = Attempt(self, self.request, lane, number, now)
         else:
             assert self._mending is not None
@@ -265,8 +274,7 @@ class Exchange:
         self._attempt = attempt
         self._paused = False
         self.engine.on_send(target.name, now)
-        times = target.timeouts
-        self.look_at(now + min(times.first, times.idle, times.total))
+        self.look_at(now + lane.soonest)
         hedge = self._state.route.hedge
         if hedge is not None and number == 1:
             self._hedge_at = now + (self.engine.p95(target.name) if hedge.after is None else hedge.after)
@@ -302,7 +310,7 @@ class Exchange:
             self._caller.close(self._mending.farewell(attempt))
         else:
             self._caller.close()
-        self._over(Ended.SERVED, None, 200)
+        self._over(_SERVED, None, 200)
 
     def _close(self, command: machine.Refuse | machine.Break | machine.Vanish) -> None:
         if isinstance(command, machine.Refuse):
@@ -311,7 +319,10 @@ class Exchange:
             self._caller.refuse(failure, command.retry_after, target, self._state.sends - self._unsent)
             self._over(Ended.FAILED, failure, failure.verdict.status)
         elif isinstance(command, machine.Break):
-            chars = None if self._mending is None else len(self._mending.story.text)
+            attempt = self._attempt
+            chars = 0 if attempt is None else attempt.chars
+            if self._mending is not None:
+                chars = len(self._mending.story.text)
             self._caller.broken(command.failure, chars)
             self._over(Ended.CUT, command.failure, 200)
         else:
@@ -324,21 +335,24 @@ class Exchange:
         self._attempt = None  # or the two would keep each other until the next garbage collection
         self.engine.leave(self)
         self.engine.on_finish(
-            Finish(
-                self.request_id,
-                self.road.route.name,
-                "" if attempt is None else attempt.lane.target.name,
-                self._state.sends - self._unsent,
-                status,
-                self.stream,
-                "chat" if isinstance(self.request, ChatRequest) else "embed",
-                self.started_at,
-                time.monotonic() - self.began,
-                None if attempt is None or attempt.first_content is None else attempt.first_content - self.began,
-                ended,
-                None if failure is None else failure.kind,
-                self._spent,
-                self.key,
+            _new(
+                Finish,
+                (
+                    self.request_id,
+                    self.road.route.name,
+                    "" if attempt is None else attempt.lane.target.name,
+                    self._state.sends - self._unsent,
+                    status,
+                    self.stream,
+                    "chat" if isinstance(self.request, ChatRequest) else "embed",
+                    self.started_at,
+                    time.monotonic() - self.began,
+                    None if attempt is None or attempt.first_content is None else attempt.first_content - self.began,
+                    ended,
+                    None if failure is None else failure.kind,
+                    self._spent,
+                    self.key,
+                ),
             )
         )
 
@@ -356,11 +370,11 @@ class Exchange:
 
     def tick(self, now: float) -> None:
         """Called by the engine when `due` is past: an event of a stream only notes its time."""
-        if self._state.phase is machine.Phase.OVER:
+        if self.over:
             return
         attempt = self._attempt
         if now >= self.deadline:
-            if attempt is not None and attempt.done_at is not None and not attempt.over:
+            if attempt is not None and attempt.done_by is not None and not attempt.over:
                 attempt.finish_now()
             else:
                 self._feed(machine.Deadline(LATE))
@@ -369,7 +383,7 @@ class Exchange:
         self._hedge(now)
         for live in list(self._live.values()):
             self._watch(live, now)
-        if self.stream and self._state.phase is not machine.Phase.OVER:
+        if self.stream and not self.over:
             self._keep_alive(now)
 
     def _watch(self, attempt: Attempt, now: float) -> None:

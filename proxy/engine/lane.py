@@ -34,6 +34,12 @@ class Lane:
     dialect: Dialect
     place: Place
     gates: tuple[Gate, ...]
+    soonest: float = field(init=False)
+    """Seconds after which the first of the target's times can be over."""
+
+    def __post_init__(self) -> None:
+        times = self.target.timeouts
+        object.__setattr__(self, "soonest", min(times.first, times.idle, times.total))
 
     def enter(self) -> bool:
         """Take a place in every gate, or in none."""

@@ -74,7 +74,7 @@ def run(route: Route, events: list[m.Event]) -> tuple[m.State, Trace]:
     for event in [m.Begin(), *events]:
         before = state
         state, commands = m.step(state, event)
-        live = {one.number for one in before.live}
+        live = {one.number for one in before.live} if before.phase is not m.Phase.OVER else set()
         if isinstance(event, m.Full) and event.number in live:
             trace.unsent.add(event.number)
         if isinstance(event, m.Committed) and state.phase is m.Phase.COMMITTED is not before.phase:

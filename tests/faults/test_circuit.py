@@ -55,7 +55,7 @@ def test_the_second_request_to_a_refusing_backend_may_still_try_and_the_sixth_do
     run(story)
 
 
-async def opened(rig: Rig, script: Script) -> None:
+async def opened(rig: Rig, script: Behaviour) -> None:
     """A route whose first target's circuit is open, and whose time has come."""
     await rig.upstream("shaky", [*[error(500)] * OPEN_AFTER, script])
     await rig.upstream("good", chat_ok("good"))

@@ -16,7 +16,7 @@ from tests.faults.talk import Talk
 from tests.upstream import Script, Upstream
 from tests.upstream_answers import chat_ok, delta, raw_stream, role, sse, stream_ok, word
 from tests.upstream_faults import blackhole, rate_limited
-from tests.upstream_steps import Behaviour, Hang, Tokens
+from tests.upstream_steps import Behaviour, Hang, Step, Tokens
 
 WITHIN = 0.25
 """Seconds in which the upstream's connection is to be closed."""
@@ -128,7 +128,8 @@ def test_a_client_that_does_not_read_pauses_the_upstream_and_costs_no_memory(run
 
     async def story(rig: Rig) -> None:
         big = sse(delta({"content": "x" * 60_000}))
-        up = await start(rig, raw_stream(role(), *[big, Tokens(0, 1)] * 3000, end=False))
+        parts: list[bytes | Step] = [big, Tokens(0, 1)] * 3000
+        up = await start(rig, raw_stream(role(), *parts, end=False))
         talk = await rig.begun("chat", "gone", small=True)
         await talk.head()
         began = time.monotonic()
