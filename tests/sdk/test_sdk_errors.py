@@ -128,10 +128,14 @@ def test_the_sdk_does_not_try_again_what_trying_again_cannot_mend(
     assert len(stage.asked(model)) == 1
 
 
-def test_the_sdk_tries_a_server_error_again_by_itself(stage: Stage, client: OpenAI) -> None:
-    model = stage.play(error(500), chat_ok("at last"))
-    raw = client.with_options(max_retries=1).chat.completions.with_raw_response.create(model=model, messages=HELLO)
-    assert (raw.parse().choices[0].message.content, raw.retries_taken) == ("at last", 1)
+def test_a_server_error_of_the_only_target_is_tried_again_here_and_then_by_the_sdk(
+    stage: Stage, client: OpenAI
+) -> None:
+    again = client.with_options(max_retries=1).chat.completions.with_raw_response
+    for failures, retries in ((1, 0), (2, 1)):
+        model = stage.play(*[error(500)] * failures, chat_ok("at last"))
+        raw = again.create(model=model, messages=HELLO)
+        assert (raw.parse().choices[0].message.content, raw.retries_taken) == ("at last", retries)
 
 
 def test_another_target_answers_before_the_sdk_has_to_try_again(stage: Stage, patient: OpenAI) -> None:

@@ -112,6 +112,18 @@ def test_the_raw_lines_of_a_stream_end_with_done(stage: Stage, client: OpenAI) -
 
 
 @pytest.mark.parametrize("broken", ["close", "reset", "clean", "in_event"])
+def test_a_stream_that_breaks_off_goes_on_unseen_where_another_target_says_the_same(
+    stage: Stage, client: OpenAI, broken: Any
+) -> None:
+    route = stage.pair(cut_after(2, broken, words=WORDS), stream_ok(WORDS))
+    with client.chat.completions.create(model=route, messages=HELLO, stream=True, temperature=0) as stream:
+        chunks = list(stream)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "The quick brown fox"
+    assert [c.choices[0].finish_reason for c in chunks if c.choices[0].finish_reason] == ["stop"]
+    assert len({chunk.id for chunk in chunks}) == 1
+
+
+@pytest.mark.parametrize("broken", ["close", "reset", "clean", "in_event"])
 def test_a_stream_that_breaks_off_raises_after_what_came(stage: Stage, client: OpenAI, broken: Any) -> None:
     model = stage.play(cut_after(2, broken))
     said = ""
