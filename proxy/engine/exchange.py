@@ -319,7 +319,10 @@ class Exchange:
             self._caller.refuse(failure, command.retry_after, target, self._state.sends - self._unsent)
             self._over(Ended.FAILED, failure, failure.verdict.status)
         elif isinstance(command, machine.Break):
-            chars = None if self._mending is None else len(self._mending.story.text)
+            attempt = self._attempt
+            chars = 0 if attempt is None else attempt.chars
+            if self._mending is not None:
+                chars = len(self._mending.story.text)
             self._caller.broken(command.failure, chars)
             self._over(Ended.CUT, command.failure, 200)
         else:
