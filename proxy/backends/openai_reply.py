@@ -36,7 +36,7 @@ def read_completion(body: bytes, errors: ErrorReader, model: str | None = None) 
             raise Malformed("a choice of the upstream is not a JSON object")
         said = said_in(choice.get("message"))
         if said is not None:
-            silent = False
+            silent = silent and said[1].isspace()
             chars += said[2]
         reason = choice.get("finish_reason")
         filtered = filtered or reason == "content_filter"

@@ -14,9 +14,14 @@ WINDOW = 10.0
 """Seconds over which the error rate is taken."""
 WINDOW_MIN = 10
 """Outcomes in the window below which no rate is taken: two failures of three say little."""
-OPEN_FOR = 30.0
-"""Seconds the circuit stays open the first time; the n-th time in a row n times as long."""
-OPEN_FOR_MAX = 300.0
+OPEN_FOR, OPEN_FOR_MAX = 10.0, 24.0
+"""Seconds the circuit stays open the first time, n times as long the n-th time in a row, and at most: who is refused
+at once loses nothing by asking, and with the spread a target that recovers is back in use within 30 s."""
+SLOW_OPEN_FOR, SLOW_OPEN_FOR_MAX = 30.0, 300.0
+"""The same where a failure costs a caller a timeout."""
+SLOW = frozenset(
+    {FailureKind.CONNECT_TIMEOUT, FailureKind.FIRST_TIMEOUT, FailureKind.IDLE_TIMEOUT, FailureKind.STALLED}
+)
 SPREAD = 0.2
 """+-20 %, so that fifty replicas do not probe at the same moment."""
 COOLDOWN_MAX = 3600.0
@@ -140,7 +145,8 @@ def _failed(health: Health, failure: FailureKind, now: float, jitter: float) -> 
     if health.opened and health.open_until > now:
         return health._replace(in_a_row=in_a_row)  # tried all the same, since every target was open
     opened = health.opened + 1
-    length = min(OPEN_FOR * opened, OPEN_FOR_MAX) * (1 - SPREAD + 2 * SPREAD * jitter)
+    once, most = (SLOW_OPEN_FOR, SLOW_OPEN_FOR_MAX) if failure in SLOW else (OPEN_FOR, OPEN_FOR_MAX)
+    length = min(once * opened, most) * (1 - SPREAD + 2 * SPREAD * jitter)
     return Health(
         in_a_row=in_a_row,
         since=now,

@@ -19,6 +19,8 @@ TAIL = 512
 """Characters of what was sent that a continuation may repeat at its beginning."""
 WORDS = 3
 """Different words that a repetition must hold to be taken for one: `}` or `0, 0, ` may rightly come twice."""
+LETTERS = 12
+"""Or so many different characters: not every script has spaces between its words."""
 _WORD = re.compile(r"\w{2,}")
 
 
@@ -178,7 +180,8 @@ class Prefilled:
         held, self._held = self._held, ""
         for size in range(min(len(held), len(self._tail)), 0, -1):
             if self._tail.endswith(held[:size]):
-                if len(set(_WORD.findall(held[:size]))) >= WORDS:
+                again = held[:size]
+                if len(set(_WORD.findall(again))) >= WORDS or len(set(again)) >= LETTERS:
                     return held[size:]
                 break
         return held.removeprefix(self._space) if self._space else held

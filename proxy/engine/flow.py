@@ -164,9 +164,17 @@ class Flow:
             self._said_nothing(end)
         elif end is not End.COMPLETE:
             attempt.abort_with(FailureKind.TRUNCATED, "the upstream ended its stream before the answer was complete")
+        elif self._blank():
+            attempt.abort_with(FailureKind.EMPTY_ANSWER, "the upstream's answer is nothing but white space")
         else:
             self.flush()
             attempt.serve()
+
+    def _blank(self) -> bool:
+        """All that it said is white space, and none of that was sent."""
+        if self.committed or self._seam is not None or not self._held:
+            return False
+        return all(e.kind < Kind.CONTENT or (e.kind is Kind.CONTENT and e.text.isspace()) for e in self._held)
 
     def flush(self) -> None:
         """The answer is complete: nothing is held back any more. Raises `Diverged`."""
