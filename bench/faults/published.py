@@ -7,7 +7,6 @@ under the same number (`S08/replay`), and a scenario is worth the worst of its r
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from bench.faults import plays
@@ -25,11 +24,12 @@ from bench.faults.case import (
     saying,
     speaking,
 )
+from bench.faults.flapping import FLAPS
 from bench.faults.profile import Profile
 from bench.faults.speaker import Speaker, foreign
-from bench.faults.verdict import Findings, answer, at_most, check, exactly, fail, flaw, refused
+from bench.faults.verdict import Findings, answer, at_most, check, exactly, flaw, refused
 from bench.faults.voice import Voice
-from tests.upstream import Script, Upstream
+from tests.upstream import Script
 from tests.upstream_answers import error
 from tests.upstream_faults import rate_limited
 from tests.upstream_steps import Behaviour, Hang, Reset
@@ -156,39 +156,6 @@ async def _sdk_filtered(stage: Stage) -> Findings:
     return refused(await stage.ask_by_sdk(), 400, "content_filter") + exactly("attempts", stage.asked(), 1)
 
 
-async def _flaps(stage: Stage) -> Findings:
-    profile = stage.profile
-    wanted = stage.wanted(PRIMARY, FALLBACK)
-    found = answer(await stage.ask(), stage.wanted(PRIMARY))
-    await stage.primary.__aexit__(None, None, None)
-    tripped = Upstream(Behaviour((Reset(),), at="connect"))  # as good as refused, and the tries can be counted
-    tripped.port = stage.primary.port
-    calls = 0
-    async with tripped:
-        until = asyncio.get_running_loop().time() + profile.down
-        while asyncio.get_running_loop().time() < until:
-            calls += 1
-            found += answer(await stage.ask(), wanted)
-            await asyncio.sleep(profile.every)
-    found += at_most(f"tries in {calls} requests while it is down", len(tripped.connections), calls)
-    await stage.primary.__aenter__()
-    return found + await _back(stage)
-
-
-async def _back(stage: Stage) -> Findings:
-    """How long it takes until the primary serves again."""
-    profile = stage.profile
-    found: Findings = []
-    began = asyncio.get_running_loop().time()
-    while (took := asyncio.get_running_loop().time() - began) <= profile.back:
-        heard = await stage.ask()
-        found += answer(heard, stage.wanted(PRIMARY, FALLBACK))
-        if PRIMARY in heard.models:
-            return found
-        await asyncio.sleep(min(profile.every, 1.0))
-    return found + fail(f"not back on the primary {took:.0f} s after its recovery")
-
-
 async def _names(stage: Stage) -> Findings:
     found: Findings = []
     for stream in (True, False):
@@ -251,7 +218,7 @@ PUBLISHED: tuple[Case, ...] = (
     _case("S13/sdk", "by the openai SDK", _sdk_filtered, always(FILTERED), seen_by="client, upstreams"),
     _case("S14", "cut, and the fallback refuses prefill", whole_after_cut, CUT, fallback=speaking(prefill=None)),
     _case("S14/ask", "and has another answer", _asked_in_words, CUT, fallback=OTHER_ANSWER, route=_ask_too),
-    _case("S15", "the primary flaps", _flaps, speaking(), lane="S15", seen_by="client, primary"),
+    *FLAPS,
     _case("S16", "names who served, with usage", _names, always(error(500))),
     _case("S16/sdk", "by the openai SDK", _sdk_names, always(error(502))),
 )
