@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from bench.faults.case import FALLBACK, PRIMARY, Case, Stage, speaking
@@ -23,7 +24,11 @@ PACE = 1.0
 async def _instead(stage: Stage, script: Script | None) -> AsyncIterator[Callable[[], int]]:
     """The primary is gone, and on its port plays a script, or nobody listens; gives how often it was tried."""
     await stage.primary.__aexit__(None, None, None)
+    kept = socket.socket()
     try:
+        # Bound but not listening: it refuses, and nobody else gets the port (SO_REUSEADDR, see socket(7)) but us.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", stage.primary.port))
         if script is None:
             yield lambda: sum(row["target"].endswith(PRIMARY) and row["ended"] == "failed" for row in stage.rows())
             return
@@ -32,6 +37,7 @@ async def _instead(stage: Stage, script: Script | None) -> AsyncIterator[Callabl
         async with other:
             yield lambda: max(len(other.connections), other.asked)
     finally:
+        kept.close()
         await stage.primary.__aenter__()
 
 

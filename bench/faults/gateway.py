@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ from bench.faults.profile import Profile
 from bench.gateways import find_program
 from tests.upstream import Upstream
 
+READY = re.compile(r"Wayline is ready at http://[^/\s]+:(\d+)")
 PRICE = {"input": 1, "output": 2}
 PATIENCE = 3
 """Seconds of a Retry-After that are waited out at the same target."""
@@ -31,7 +34,7 @@ class Cast(NamedTuple):
     elsewhere: Upstream
 
 
-def config(cast: Sequence[Cast], profile: Profile, *, port: int, directory: Path) -> dict[str, Any]:
+def config(cast: Sequence[Cast], profile: Profile, *, directory: Path) -> dict[str, Any]:
     """The configuration of one lane."""
     backends: dict[str, Any] = {}
     routes: dict[str, Any] = {}
@@ -45,7 +48,7 @@ def config(cast: Sequence[Cast], profile: Profile, *, port: int, directory: Path
         common = _common(profile) | dict(case.route(profile))
         routes[case.slug] = {"targets": [{"target": f"{first}/{PRIMARY}", "price": PRICE}, last], **common}
         routes[f"{case.slug}.alone"] = {"targets": [last], **common}
-    listen = {"host": "127.0.0.1", "port": port}
+    listen = {"host": "127.0.0.1", "port": 0}
     return {"listen": listen, "ledger": {"path": str(directory / "ledger.db")}, "backends": backends, "routes": routes}
 
 
@@ -62,17 +65,25 @@ async def serving(
     cast: Sequence[Cast], profile: Profile, directory: Path, core: int
 ) -> AsyncIterator[tuple[int, subprocess.Popen[bytes]]]:
     """Runs it while the block runs; gives its port and process."""
-    port = process.free_ports(1)[0]
     path = directory / "routes.yaml"
-    written = config(cast, profile, port=port, directory=directory)
+    written = config(cast, profile, directory=directory)
     path.write_text(yaml.safe_dump(written, sort_keys=False, allow_unicode=True))
     log = directory / "log.txt"
     child = process.start(process.python("-m", "proxy", "serve", "--config", str(path)), core, log=log)
     try:
-        await listening(port, child, log)
-        yield port, child
+        yield await _ready(child, log), child
     finally:
         await asyncio.to_thread(process.stop, child)
+
+
+async def _ready(child: subprocess.Popen[bytes], log: Path, within: float = 60.0) -> int:
+    """The port that it says it listens on. Raises RuntimeError with the log's end when the process ended."""
+    async with asyncio.timeout(within):
+        while child.poll() is None:
+            if found := READY.search(_said(log)):
+                return int(found[1])
+            await asyncio.sleep(0.05)
+    raise RuntimeError(f"it did not start: {_tail(log)}")
 
 
 async def listening(port: int, child: subprocess.Popen[bytes], log: Path, within: float = 30.0) -> None:
@@ -87,8 +98,12 @@ async def listening(port: int, child: subprocess.Popen[bytes], log: Path, within
     raise RuntimeError(f"it did not start: {_tail(log)}")
 
 
+def _said(log: Path) -> str:
+    return log.read_text(errors="replace")
+
+
 def _tail(log: Path) -> str:
-    return log.read_text(errors="replace")[-2000:]
+    return _said(log)[-2000:]
 
 
 NGINX = """
@@ -105,7 +120,7 @@ http {{
   uwsgi_temp_path {directory};
   scgi_temp_path {directory};
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:{port} reuseport;
     location / {{
       proxy_pass http://127.0.0.1:{behind};
       proxy_http_version 1.1;
@@ -120,7 +135,15 @@ http {{
 @contextlib.asynccontextmanager
 async def nginx(behind: int, gives_up: int, directory: Path) -> AsyncIterator[int]:
     """An nginx in front of a port, that gives up after so many seconds without a byte; gives its own port."""
-    port = process.free_ports(1)[0]
+    with socket.socket() as kept:  # nobody else gets the port before nginx has it
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        kept.bind(("127.0.0.1", 0))
+        async with _nginx(kept.getsockname()[1], behind, gives_up, directory) as port:
+            yield port
+
+
+@contextlib.asynccontextmanager
+async def _nginx(port: int, behind: int, gives_up: int, directory: Path) -> AsyncIterator[int]:
     own = directory / "nginx"
     own.mkdir(exist_ok=True)
     path = own / "nginx.conf"
