@@ -346,7 +346,7 @@ def _failed(state: State, event: Failed) -> Step:
         return state._replace(phase=Phase.WAITING, waiting=live), (record, Wait(wait))
     if not _may_go_elsewhere(state, failure):
         return _over(state, record, Refuse(failure, failure.retry_after))
-    new, commands = _next(state)
+    new, commands = _next(state) if event.left > 0 else _give_up(state)
     return new, (record, *commands)
 
 
@@ -354,7 +354,7 @@ def _cut(state: State, event: Failed) -> Step:
     """Content was sent: the answer is gone on with where that can be done, else the client is told."""
     record = Record(event.number, Ended.CUT, event.failure)
     state = state._replace(cut=event.failure, ways=event.ways)
-    if state.continued >= state.route.max_continuations:
+    if state.continued >= state.route.max_continuations or event.left <= 0:
         return _over(state, record, Break(event.failure))
     new, commands = _mend(state)
     return new, (record, *commands)

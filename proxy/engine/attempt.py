@@ -28,6 +28,9 @@ MAX_BODY = 32 * 1024 * 1024
 MAX_ERROR_BODY = 64 * 1024
 
 
+_BEHIND = 0.01
+"""Seconds, so that what is waited for has happened, whichever timer the loop runs first."""
+
 STREAM, WHOLE, ERROR, UNEXPECTED = range(4)
 
 
@@ -93,7 +96,8 @@ class Attempt:
         if isinstance(origin, Origin):
             self._send(origin, self.began)
         else:
-            self._waiting = asyncio.ensure_future(_settled(origin))
+            settled = _settled(origin) if self.how is How.FRESH else _patient(self.lane, origin)
+            self._waiting = asyncio.ensure_future(settled)
             self._waiting.add_done_callback(self._placed)
 
     def _placed(self, waiting: asyncio.Future[Origin | Failure]) -> None:
@@ -195,8 +199,8 @@ class Attempt:
         if self.over:
             return
         lost = self.lane.place.lost()
-        if self._flow is not None and self._flow.complete():
-            self._flow.ended()
+        if self.complete():
+            self.finish_now()
         elif lost is not None:
             self._fail(lost)
         else:
@@ -254,6 +258,10 @@ class Attempt:
         """Something of its stream was sent to the client."""
         return self._flow is not None and self._flow.committed
 
+    def complete(self) -> bool:
+        """All of its stream is there but for usage or the end marker."""
+        return self._flow is not None and self._flow.complete()
+
     def finishing(self) -> None:
         """All choices are finished: only usage and the end marker can be missing."""
         if not self.over and self._flow is not None:
@@ -310,3 +318,14 @@ class Attempt:
 
 async def _settled(origin: Awaitable[Origin | Failure]) -> Origin | Failure:
     return await origin
+
+
+async def _patient(lane: Lane, origin: Awaitable[Origin | Failure]) -> Origin | Failure:
+    """For one whose client has half an answer: a local model that died again is waited for, once, where the pause
+    before its next start is no longer than the target's patience."""
+    found = await origin
+    if isinstance(found, Origin) or found.retry_after is None or found.retry_after > lane.target.retry.patience:
+        return found
+    await asyncio.sleep(found.retry_after + _BEHIND)
+    again = lane.place.origin()
+    return again if isinstance(again, Origin) else await again

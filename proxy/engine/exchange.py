@@ -374,9 +374,9 @@ class Exchange:
             return
         attempt = self._attempt
         if now >= self.deadline:
-            if attempt is not None and attempt.done_by is not None and not attempt.over:
+            if attempt is not None and not attempt.over and attempt.complete():
                 attempt.finish_now()
-            else:
+            if not self.over:
                 self._feed(machine.Deadline(LATE))
             return
         self.due = self.deadline

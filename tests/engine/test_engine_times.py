@@ -132,6 +132,23 @@ def test_an_answer_whose_usage_alone_is_missing_at_the_deadline_is_whole(on_loop
     on_loop(story)
 
 
+def test_nothing_is_sent_any_more_when_the_deadline_is_past(on_loop: OnLoop) -> None:
+    """Neither after a stream that finished without a word, nor after a failure that the clock had not come to yet."""
+
+    def story() -> None:
+        stage = Stage("abc", timeouts={"first": 30, "idle": 30, "total": 20})
+        one, other = stage.ask(), stage.ask()
+        stage.flights[0].stream(finish())
+        one.exchange.tick(one.exchange.deadline)
+        assert one.client.ends == ["refused"]
+        other.exchange.deadline = other.exchange.began
+        stage.flights[1].fail(K.RESET)
+        assert other.client.ends == ["refused"]
+        assert len(stage.flights) == 2 and all(o.ended is Ended.FAILED for o in stage.books.outcomes)
+
+    on_loop(story)
+
+
 def test_at_the_deadline_a_request_ends_wherever_it_stands(on_loop: OnLoop) -> None:
     def story() -> None:
         stage = Stage("a", retry={"same_target": 1, "patience": 50})
