@@ -64,7 +64,8 @@ class Connection(asyncio.Protocol):
         self.flight = flight
         flight.connection = self
         call = flight.call
-        head = self.pool.head(call)
+        pool = self.pool
+        head = call.head if pool.proxy is None else pool.head(call)
         body = call.body
         self._inflate = None
         self._reader.begin(bodiless=head.startswith(b"HEAD "))
@@ -183,11 +184,12 @@ class Connection(asyncio.Protocol):
         reader = self._reader
         headers = reader.headers
         refused = False
-        if reader.encoding in _COMPRESSED:
-            self._inflate = Inflate(reader.encoding)
-            headers = [header for header in headers if header[0] not in _DROPPED_HEADERS]
-        elif reader.encoding not in (b"", b"identity"):
-            refused = True
+        if reader.encoding:
+            if reader.encoding in _COMPRESSED:
+                self._inflate = Inflate(reader.encoding)
+                headers = [header for header in headers if header[0] not in _DROPPED_HEADERS]
+            else:
+                refused = reader.encoding != b"identity"
         flight.sink.on_head(reader.status, headers)
         if refused and self.flight is flight:
             self.fail(ENCODING)
@@ -212,7 +214,8 @@ class Connection(asyncio.Protocol):
             return
         self.flight = None
         sink = flight.finish()
-        self.resume()
+        if self._held:
+            self.resume()
         reader = self._reader
         if reader.keep and not reader.extra and not self._clogged:
             self.pool.give(self, reader.keep_for)

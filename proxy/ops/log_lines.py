@@ -70,7 +70,7 @@ class JsonLines:
             line += f',"first_content_s":{first:.6f}'
         if failure is not None:
             line += f',"failure":"{failure._value_}"'
-        line += ',"cost_usd":null' if cost is None else f',"cost_usd":{cost}'
+        line += ',"cost_usd":null' if cost is None else f',"cost_usd":{cost!s}'
         if key:
             line += f',"key":{scrub.quoted(key)}'
         return (line + "}\n").encode()
