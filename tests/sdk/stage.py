@@ -21,7 +21,7 @@ keys: [{{name: tests, key: {key}}}]
 backends:
   up: {{type: openai, base_url: "{upstream}", api_key: sk-of-the-gateway}}
 routes:
-  named: {{targets: [up/named], reply_model: route}}
+  named: {{targets: [{{target: up/named, {price}}}], reply_model: route}}
 {pairs}
 """
 PAIR = "  pair{n}: {{targets: [{{target: up/a{n}, {price}}}, {{target: up/b{n}, {price}}}]}}"
@@ -31,7 +31,7 @@ PRICE = "price: {input: 1, output: 2}"
 def config(directory: object, upstream: str) -> str:
     """The configuration's text."""
     pairs = "\n".join(PAIR.format(n=n, price=PRICE) for n in range(PAIRS))
-    return CONFIG.format(directory=directory, key=KEY, upstream=upstream, pairs=pairs)
+    return CONFIG.format(directory=directory, key=KEY, upstream=upstream, pairs=pairs, price=PRICE)
 
 
 class Script:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -28,21 +27,15 @@ WITHIN = 30.0
 """Seconds in which another worker must have taken a dead one's place."""
 
 
-@contextlib.contextmanager
-def two_workers(directory: Path) -> Iterator[Stage]:
-    """A stage of its own."""
-    script = Script()
+@pytest.fixture(scope="module")
+def pair_of_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A stage of its own. Its last test ends it."""
+    directory, script = tmp_path_factory.mktemp("workers"), Script()
     with (
         in_thread(Upstream(script)) as there,
         serving(directory, config(directory, there.up.base_url), workers=2) as server,
     ):
         yield Stage(server, there, script)
-
-
-@pytest.fixture(scope="module")
-def pair_of_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with two_workers(tmp_path_factory.mktemp("workers")) as stage:
-        yield stage
 
 
 def children(server: Serving) -> set[int]:
@@ -100,9 +93,8 @@ def test_another_takes_the_place_of_one_that_dies_and_what_that_one_counted_stay
     assert {counted(stage) - before for _ in range(12)} == {asked}
 
 
-def test_all_of_them_finish_what_they_began_when_told_to_stop(tmp_path: Path) -> None:
-    with two_workers(tmp_path) as stage:
-        assert streams_at_the_end(stage) == dict.fromkeys(range(STREAMS), "".join(WORDS))
+def test_all_of_them_finish_what_they_began_when_told_to_stop(pair_of_workers: Stage) -> None:
+    assert streams_at_the_end(pair_of_workers) == dict.fromkeys(range(STREAMS), "".join(WORDS))
 
 
 def streams_at_the_end(stage: Stage) -> dict[int, str]:
