@@ -11,7 +11,7 @@ from proxy.core.call import Origin
 from proxy.core.place import Place, State
 from proxy.core.plan import vectors_of
 from proxy.core.route import Route, Target
-from proxy.engine.lane import Gate, Lane, Road
+from proxy.engine.lane import Gates, Lane, Road
 from proxy.engine.roads import Roads
 
 READY = State("ready")
@@ -38,15 +38,25 @@ class Fixed:
 class Builder:
     """Binds targets once each, so that routes which share a target share its gates too."""
 
-    def __init__(self, config: Config, local: Mapping[tuple[str, str], Place]) -> None:
+    def __init__(self, config: Config, local: Mapping[tuple[str, str], Place], gates: Gates) -> None:
+        """`gates`: those of the process, so that what is in flight is counted over all configurations."""
         self._config = config
         self._local = local
-        self._gates: dict[str, Gate] = {b.name: Gate(b.concurrency) for b in config.backends.values()}
-        self._target_gates: dict[str, Gate] = {}
+        self._gates = gates
+        self._named: dict[str, Target] = {}
+        """Of a target that several routes name, the first one says its limit."""
+        for route in config.routes.values():
+            for target in route.targets:
+                self._named.setdefault(target.name, target)
 
     def roads(self) -> Roads:
-        """All routes; and, where the configuration allows it, single targets by name."""
+        """All routes; and, where the configuration allows it, single targets by name. Raises `ValueError` for a
+        backend that makes no sense, with nothing changed: limits come into force when all is built."""
         by_name = {name: self.road(route) for name, route in self._config.routes.items()}
+        for backend in self._config.backends.values():
+            self._gates.of(backend.name).limit = backend.concurrency
+        for target in self._named.values():
+            self._gates.of(target.name).limit = _limit(self._config.backends[target.backend], target)
         return Roads(by_name, self.direct if self._config.direct else None)
 
     def road(self, route: Route) -> Road:
@@ -64,14 +74,20 @@ class Builder:
         backend = self._config.backends[name]
         if backend.models and rest not in backend.models:
             return None
-        return self.road(Route(model, (replace(base, name=model, model=rest),)))
+        target = replace(base, name=model, model=rest)
+        known = self._named.get(model)
+        if known is None:
+            road = self.road(Route(model, (target,)))
+            self._gates.of(model).limit = _limit(backend, target)
+            return road
+        if target.price is None and known.price is not None and known.price.origin == "genai-prices":
+            target = replace(target, price=known.price)  # what it costs does not depend on the route
+        return self.road(Route(model, (target,)))
 
     def _lane(self, target: Target) -> Lane:
         backend = self._config.backends[target.backend]
-        gate = self._target_gates.get(target.name)
-        if gate is None:
-            gate = self._target_gates[target.name] = Gate(_limit(backend, target))
-        return Lane(target, bind(backend, target), self._place(backend, target), (gate, self._gates[backend.name]))
+        gates = (self._gates.of(target.name), self._gates.of(backend.name))
+        return Lane(target, bind(backend, target), self._place(backend, target), gates)
 
     def _place(self, backend: Backend, target: Target) -> Place:
         if backend.models:

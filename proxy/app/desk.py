@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from proxy.app.build import Builder
 from proxy.config.values import Backend, Config
 from proxy.core.place import Place
+from proxy.engine.lane import Gates
 from proxy.engine.roads import Roads
 from proxy.local.models import LocalModels
 from proxy.wire.auth import Authenticator
@@ -24,6 +25,8 @@ class Desk:
     """The local models by their backend's name."""
     loaded_at: int
     """Unix time in seconds."""
+    gates: Gates
+    """Handed on from one desk to the next."""
 
     @property
     def max_depth(self) -> int:
@@ -41,7 +44,9 @@ def build(config: Config, loaded_at: int, before: Desk | None = None) -> Desk:
     places: dict[tuple[str, str], Place] = {
         (name, model): place for name, models in local.items() for model, place in models.places.items()
     }
-    return Desk(config, Builder(config, places).roads(), Authenticator(config.keys), local, loaded_at)
+    gates = Gates() if before is None else before.gates
+    roads = Builder(config, places, gates).roads()
+    return Desk(config, roads, Authenticator(config.keys), local, loaded_at, gates)
 
 
 def unchanged(config: Config, backend: Backend) -> bool:

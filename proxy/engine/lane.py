@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from proxy.core.attempt import Usual, usual
 from proxy.core.dialect import Dialect
@@ -14,9 +15,9 @@ from proxy.core.route import Route, Target
 class Gate:
     """Counts what is in flight against a limit (`concurrency`). `limit` None: no limit, only the count."""
 
-    __slots__ = ("busy", "limit")
+    __slots__ = ("__weakref__", "busy", "limit")
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
         self.busy = 0
 
@@ -24,6 +25,24 @@ class Gate:
     def full(self) -> bool:
         """No place is free."""
         return self.limit is not None and self.busy >= self.limit
+
+
+class Gates:
+    """The gates by the backend or target that they guard, each kept as long as a lane has it. They outlive a
+    configuration: what is in flight under the old one counts under the new one too."""
+
+    def __init__(self) -> None:
+        self._known: WeakValueDictionary[str, Gate] = WeakValueDictionary()
+
+    def of(self, name: str) -> Gate:
+        """The gate of that name, made where there is none: without a limit."""
+        gate = self._known.get(name)
+        if gate is None:
+            gate = self._known[name] = Gate()
+        return gate
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 @dataclass(frozen=True, slots=True)

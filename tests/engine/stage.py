@@ -20,6 +20,7 @@ from proxy.core.outcome import Finish, Outcome
 from proxy.engine.caller import Won
 from proxy.engine.engine import Engine
 from proxy.engine.exchange import Exchange
+from proxy.engine.lane import Gates
 from proxy.net.flight import Sink
 from tests.upstream_answers import completion, delta, dumps, error, sse
 from tests.upstream_steps import Send, Tokens
@@ -217,7 +218,8 @@ class Stage:
         assert isinstance(config, Config), str(config)
         self.net = Network()
         self.books = Books()
-        self.roads = Builder(config, {}).roads()
+        self.gates = Gates()
+        self.roads = Builder(config, {}, self.gates).roads()
         self.engine = Engine(self.net, self.books, [self.books])
         self._ids: Iterator[int] = iter(range(10**9))
 

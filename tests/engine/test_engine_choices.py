@@ -152,3 +152,21 @@ def test_callers_who_name_targets_directly_cannot_fill_the_memory(on_loop: OnLoo
         assert stage.engine.health["a/m"] != WELL, "a route's own target is remembered"
 
     on_loop(story)
+
+
+def test_a_target_named_directly_shares_the_limit_of_the_one_in_a_route(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Stage("a", direct=True, concurrency=1)
+        stage.ask(stream=False)
+        full = stage.ask("a/m", stream=False)
+        assert full.client.failure is not None and full.client.failure.kind is K.BUSY
+        stage.flights[0].whole()
+        assert stage.ask("a/m", stream=False).client.ends == []
+        gates = len(stage.gates)
+        for n in range(MAX_DIRECT + 50):
+            stage.ask(f"a/made-up-{n}", stream=False)
+            stage.flights.pop().fail(K.REFUSED)
+            stage.books.outcomes.clear()
+        assert len(stage.gates) <= gates + MAX_DIRECT
+
+    on_loop(story)

@@ -124,3 +124,23 @@ async def logged(rig: Rig) -> str:
     """The log, once what happened so far is in it."""
     await asyncio.sleep(0.3)
     return (rig.directory / "log.txt").read_text()
+
+
+def test_what_is_under_way_still_counts_against_a_limit_after_a_reload(run: Run) -> None:
+    async def story(rig: Rig) -> None:
+        go_on = asyncio.Event()
+        up = await rig.upstream("a", [chat_ok("first").after(Wait(go_on)), chat_ok("later")], concurrency=1)
+        await rig.upstream("b", chat_ok("elsewhere"))
+        rig.route("chat", "a", "b")
+        await rig.serve()
+        first = asyncio.create_task(rig.chat("chat"))
+        await up.until(lambda: up.asked == 1)
+        rig.route("new", "a")
+        rig.write()
+        await rig.process.runtime.reload()
+        assert (await rig.chat("chat")).said() == "elsewhere"
+        go_on.set()
+        assert (await first).said() == "first"
+        assert (await rig.chat("chat")).said() == "later"
+
+    run(story)

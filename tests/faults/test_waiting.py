@@ -192,3 +192,16 @@ def test_retries_at_the_same_target_come_before_the_next_and_only_where_they_can
         assert wrong_key.asked == 1
 
     run(story)
+
+
+def test_by_itself_only_the_last_target_is_tried_once_more(run: Run) -> None:
+    async def story(rig: Rig) -> None:
+        first = await rig.upstream("a", error(500), retry={})
+        last = await rig.upstream("b", error(500), retry={})
+        rig.route("chat", "a", "b")
+        await rig.serve()
+        answer = await rig.chat("chat")
+        assert (answer.status, answer.headers["x-wayline-attempts"]) == (502, "3")
+        assert (first.asked, last.asked) == (1, 2)
+
+    run(story)
