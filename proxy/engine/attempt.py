@@ -28,6 +28,8 @@ MAX_BODY = 32 * 1024 * 1024
 MAX_ERROR_BODY = 64 * 1024
 
 
+PATIENCE = 3.0
+"""Seconds until the next start of a local model that half an answer may wait for: two deaths in a row need 1.2."""
 _BEHIND = 0.01
 """Seconds, so that what is waited for has happened, whichever timer the loop runs first."""
 
@@ -117,6 +119,8 @@ class Attempt:
         flight = self._exchange.engine.net.send(origin, self._call, self, connect=connect)
         self._call = None
         self._flight = flight
+        if self.how is How.EXACT:
+            self._exchange.look_at(now + self._exchange.road.route.exact_within)
         if self.over:
             flight.abort()
 
@@ -321,10 +325,9 @@ async def _settled(origin: Awaitable[Origin | Failure]) -> Origin | Failure:
 
 
 async def _patient(lane: Lane, origin: Awaitable[Origin | Failure]) -> Origin | Failure:
-    """For one whose client has half an answer: a local model that died again is waited for, once, where the pause
-    before its next start is no longer than the target's patience."""
+    """For one whose client has half an answer: a local model that died again is waited for, once."""
     found = await origin
-    if isinstance(found, Origin) or found.retry_after is None or found.retry_after > lane.target.retry.patience:
+    if isinstance(found, Origin) or found.retry_after is None or found.retry_after > PATIENCE:
         return found
     await asyncio.sleep(found.retry_after + _BEHIND)
     again = lane.place.origin()
