@@ -186,7 +186,7 @@ CUTS: tuple[Case, ...] = (
     _case("C10", "cut after the last word", cutting(END)),
     _case("C10/replay", "the same by replay", cutting(END), **REPLAY),
     _case("C10/clean", "the same as a proper end", cutting(END, how="clean")),
-    _case("C11", "cut while the client is slow", cutting(len(story(LONG)) // 2), _slow_reader, lane="long"),
+    _case("C11", "cut while the client is slow", cutting(len(story(LONG)) // 2), _slow_reader, lane="alone"),
     _case("C12", "an error event in mid-answer", saying(plays.error_in_middle)),
     _case("C13", "cut, and held until it is whole", CUT, _uncut, route=_hold_all),
     _case("C14", "cut, and told at once", CUT, _told_at_once, route=_error_only),

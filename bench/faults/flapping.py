@@ -44,11 +44,9 @@ async def _instead(stage: Stage, script: Script | None) -> AsyncIterator[Callabl
 def _down_by(script: Script | None) -> Callable[[Stage], Awaitable[Findings]]:
     async def run(stage: Stage) -> Findings:
         found = answer(await stage.ask(), stage.wanted(PRIMARY))
-        clock = asyncio.get_running_loop().time
         async with _instead(stage, script) as tried:
-            until, calls = clock() + stage.profile.down, 0
-            while clock() < until:
-                calls += 1
+            calls = round(stage.profile.down / stage.profile.every)
+            for _ in range(calls):
                 found += answer(await stage.ask(), stage.wanted(PRIMARY, FALLBACK))
                 await asyncio.sleep(stage.profile.every)
             found += at_most(f"tries in {calls} requests while it is down", tried(), calls)

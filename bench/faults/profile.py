@@ -34,5 +34,5 @@ class Profile(NamedTuple):
 
 
 FULL = Profile("full", 30.0, 10.0, 20.0, 5.0, 30.0, 2, 30, 60.0, 3.0, 30.0, 5)
-QUICK = Profile("quick", 8.0, 1.0, 2.5, 0.8, 4.0, 1, 5, 4.0, 0.25, 30.0, 1)
+QUICK = Profile("quick", 15.0, 1.5, 4.0, 1.2, 5.0, 1, 5, 4.0, 0.25, 30.0, 1)
 PROFILES = {each.name: each for each in (FULL, QUICK)}

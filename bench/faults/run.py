@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,22 +57,25 @@ async def play(
     cores = process.cores()
     played: dict[str, Played] = {}
 
-    async def lane(name: str, own: Sequence[Case], core: int) -> None:
+    async def lane(name: str, own: Sequence[Case], core: int, ready: asyncio.Barrier) -> None:
         where = directory / name
         where.mkdir(parents=True)
-        async for each in _lane(own, profile, where, core):
+        async for each in _lane(own, profile, where, core, ready):
             played[each.case.id] = each
             told(each)
 
+    ready = asyncio.Barrier(max(len(lanes), 1))  # a gateway that starts takes a core: nothing is played meanwhile
     async with asyncio.TaskGroup() as group:
         for at, (name, own) in enumerate(lanes.items()):
-            group.create_task(lane(name, own, cores[at % 2]))
+            group.create_task(lane(name, own, cores[at % 2], ready))
     for name, own in last.items():
-        await lane(name, own, cores[0])
+        await lane(name, own, cores[0], asyncio.Barrier(1))
     return [played[case.id] for case in cases]
 
 
-async def _lane(cases: Sequence[Case], profile: Profile, directory: Path, core: int) -> Any:
+async def _lane(
+    cases: Sequence[Case], profile: Profile, directory: Path, core: int, ready: asyncio.Barrier
+) -> AsyncIterator[Played]:
     async with contextlib.AsyncExitStack() as stack:
         elsewhere = await stack.enter_async_context(Upstream(error(500, "nobody should be here")))
         cast: list[Cast] = []
@@ -83,6 +86,7 @@ async def _lane(cases: Sequence[Case], profile: Profile, directory: Path, core: 
             first, second = [await stack.enter_async_context(Upstream(script)) for script in scripts[-1]]
             cast.append(Cast(case, first, second, elsewhere))
         port, child = await stack.enter_async_context(serving(cast, profile, directory, core))
+        await ready.wait()
         for each, both in zip(cast, scripts, strict=True):
             stage = Stage(each.case, profile, directory, port, each.primary, each.fallback, elsewhere)
             yield await _one(stage, both, child)
