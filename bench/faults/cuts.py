@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from bench.faults import gateway, plays
@@ -20,6 +21,8 @@ from tests.upstream_steps import Pause
 
 TOGETHER = 8
 """Streams at the same time."""
+SLOW = 1.0
+"""Seconds in which a slow client reads nothing."""
 LIMIT = 256
 """The most tokens that a tool call's request asks for."""
 TOOLS = [{"type": "function", "function": {"name": "play_the_story", "parameters": {"type": "object"}}}]
@@ -77,8 +80,10 @@ async def _never_mixed(stage: Stage) -> Findings:
 
 
 async def _slow_reader(stage: Stage) -> Findings:
-    heard = await stage.ask(LONG, ways=Ways(pause=1.0))
-    return answer(heard, stage.wanted(PRIMARY, FALLBACK, n=LONG, continued=True))
+    heard = await stage.ask(LONG, ways=Ways(pause=SLOW))
+    found = answer(heard, stage.wanted(PRIMARY, FALLBACK, n=LONG, continued=True))
+    over = [row["last"] for row in stage.rows()]
+    return found + check(bool(over) and over[0] >= SLOW, f"the primary did not have to wait: attempts ended at {over}")
 
 
 async def _uncut(stage: Stage) -> Findings:
@@ -141,6 +146,11 @@ def _cutting_calls(at: int) -> Make:
     return lambda profile, voice: Speaker(voice, cuts=(at,), call_id="call_of_primary")
 
 
+def _padded(cut: int | None) -> Make:
+    """So many bytes that a client which does not read holds its backend up."""
+    return lambda profile, voice: Speaker(replace(voice, padding=4000), cuts=(cut,))
+
+
 def _up_to(mark: str) -> int:
     """Characters of story 0 up to and with the mark."""
     return story(0).index(mark) + len(mark)
@@ -186,7 +196,14 @@ CUTS: tuple[Case, ...] = (
     _case("C10", "cut after the last word", cutting(END)),
     _case("C10/replay", "the same by replay", cutting(END), **REPLAY),
     _case("C10/clean", "the same as a proper end", cutting(END, how="clean")),
-    _case("C11", "cut while the client is slow", cutting(len(story(LONG)) // 2), _slow_reader, lane="alone"),
+    _case(
+        "C11",
+        "cut while the client is slow",
+        _padded(len(story(LONG)) // 2),
+        _slow_reader,
+        fallback=_padded(None),
+        lane="alone",
+    ),
     _case("C12", "an error event in mid-answer", saying(plays.error_in_middle)),
     _case("C13", "cut, and held until it is whole", CUT, _uncut, route=_hold_all),
     _case("C14", "cut, and told at once", CUT, _told_at_once, route=_error_only),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import process
+from bench.faults import sdk
 from bench.faults.case import FALLBACK, PRIMARY, Case, Stage
 from bench.faults.gateway import Cast, serving
 from bench.faults.heard import Heard
@@ -50,6 +51,7 @@ async def play(
     cases: Sequence[Case], profile: Profile, directory: Path, told: Callable[[Played], None]
 ) -> list[Played]:
     """All cases, in their order; `told` gets each as soon as it is over."""
+    sdk.warm()
     lanes: dict[str, list[Case]] = {}
     for case in cases:
         lanes.setdefault(case.lane, []).append(case)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 LONG = 1000
-"""Stories from this number on are long: more than a megabyte as a stream."""
+"""Stories from this number on are long."""
 PER_MESSAGE = 4
 """Tokens of role and separators, as in ChatML."""
 TASTE = (
@@ -44,7 +44,7 @@ def story(n: int) -> str:
     opening = f"Chapter {n * 13 + 5}: "
     if n < LONG:
         return opening + text
-    return opening + " ".join(f"({i}) {text}" for i in range(40))
+    return opening + " ".join(f"({i}) {text}" for i in range(20))
 
 
 def german(n: int) -> str:

@@ -13,18 +13,24 @@ from tests.upstream_steps import Behaviour, Close, Hang, Pause, Reset, Send, Ste
 
 @dataclass(frozen=True)
 class Voice:
-    """One backend's way of answering: `every` seconds before each word; `other`: address of another origin."""
+    """One backend's way of answering: `every` seconds before each word; `other`: address of another origin.
+
+    `padding`: characters of OpenAI's `obfuscation` in each chunk.
+    """
 
     model: str
     id_: str
     every: float = 0.0
     other: str = ""
+    padding: int = 0
 
     def chunk(self, delta: dict[str, Any] | None, finish: str | None = None, usage: Count | None = None) -> bytes:
         """One event; without a delta one without choices."""
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         value: dict[str, Any] = {"id": self.id_, "object": "chat.completion.chunk", "created": 1_700_000_000}
         value |= {"model": self.model, "choices": [] if delta is None else [choice]}
+        if self.padding:
+            value["obfuscation"] = "x" * self.padding
         return sse(value | ({} if usage is None else {"usage": usage_of(usage)}))
 
     def role(self) -> bytes:
