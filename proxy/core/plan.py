@@ -60,6 +60,25 @@ def _asked_for_time(skipped: Skipped) -> bool:
     return skipped.standing is Standing.COOLING and skipped.cause in ASKED_FOR_TIME
 
 
+def to_go_on(route: Route, health: Mapping[str, Health], now: float) -> tuple[tuple[Target, ...], frozenset[str]]:
+    """The targets that may go on with an answer that was cut, and the names of those among them that are not well.
+
+    These are a small chance, and here the alternative is half an answer: a blow that cuts many streams at once opens
+    circuits which are closed to new requests for good reason. A target that asked for time is not asked even so.
+    """
+    if not health:
+        return route.targets, frozenset()
+    ill, busy = set(), set()
+    for target in route.targets:
+        state = health.get(target.name, WELL)
+        stands = standing(state, now)
+        if stands is Standing.COOLING and state.cause in ASKED_FOR_TIME:
+            busy.add(target.name)
+        elif stands > Standing.PROBE:
+            ill.add(target.name)
+    return tuple(target for target in route.targets if target.name not in busy), frozenset(ill)
+
+
 def asked_for_time(plan: Plan, now: float) -> tuple[Failure, ...]:
     """What the targets that are not asked again before their time said last: when all others fail, the best answer
     may be to come back when one of these is due."""
@@ -71,10 +90,15 @@ def asked_for_time(plan: Plan, now: float) -> tuple[Failure, ...]:
     )
 
 
-def fallen_ill(health: Health, now: float) -> Failure | None:
-    """Why a target that was well when the plan was made is not to be sent to any more: others found out meanwhile."""
+def fallen_ill(health: Health, now: float, *, going_on: bool = False) -> Failure | None:
+    """Why a target that was well when the plan was made is not to be sent to any more: others found out meanwhile.
+
+    `going_on`: it is to go on with an answer that was cut, see `to_go_on`.
+    """
     stands = standing(health, now)
     if stands <= Standing.PROBE or health.cause is None:
+        return None
+    if going_on and not (stands is Standing.COOLING and health.cause in ASKED_FOR_TIME):
         return None
     wait = health.cool_until - now if stands is Standing.COOLING else None
     return Failure(health.cause, "other requests found the target out of order", retry_after=wait)

@@ -40,9 +40,11 @@ def ways(
     partial: Partial,
     prefills: Collection[str],
     exacts: Collection[str],
+    ill: Collection[str] = (),
 ) -> tuple[Way, ...]:
-    """`targets`: the plan's; `cut`: the one whose stream died; `body`: the request's; `prefills` and `exacts`: names of
-    the targets that continue an assistant message, and of those whose answers can be made again as they were."""
+    """`targets`: those that may be asked; `ill`: names of those among them that come after all others; `cut`: the one
+    whose stream died; `body`: the request's; `prefills` and `exacts`: names of the targets that continue an assistant
+    message, and of those whose answers can be made again as they were."""
     if route.on_cut is not OnCut.CONTINUE or failure in NEVER or partial.too_long or partial.choices > 1:
         return ()
     if (body.get("n") or 1) != 1 or body.get("logprobs") or body.get("audio"):
@@ -64,7 +66,8 @@ def ways(
             found += [Way(how, t) for t in (*twins, *others)]
         elif how is How.ASK:
             found += [Way(how, t) for t in (*others, cut) if enterable]
-    return tuple({(way.how, way.target.name): way for way in found}.values())[:MOST]
+    each = {(way.how, way.target.name): way for way in found}.values()
+    return tuple(sorted(each, key=lambda way: way.target.name in ill) if ill else each)[:MOST]
 
 
 def _deterministic(body: Mapping[str, Any]) -> bool:

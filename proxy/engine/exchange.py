@@ -215,7 +215,7 @@ class Exchange:
         ways: tuple[Way, ...] = ()
         if self._mending is not None and self._state.phase is machine.Phase.COMMITTED:
             self._mending.was_cut(attempt)
-            ways = self._mending.ways(self.road, self._state.targets, attempt, failure)
+            ways = self._mending.ways(self.road, attempt, failure, self.engine.trouble, now)
         may = self.engine.may_retry(now)
         self._feed(machine.Failed(attempt.number, failure, self.deadline - now, random.random(), may, ways))
 
@@ -256,7 +256,7 @@ class Exchange:
         now = time.monotonic()
         trouble = self.engine.trouble.get(target.name)
         if trouble is not None and not (self._anyway or self._state.live[-1].again):
-            ill = fallen_ill(trouble, now)
+            ill = fallen_ill(trouble, now, going_on=how is not _FRESH)
             if ill is not None:
                 self._not_sent(number, ill)
                 return

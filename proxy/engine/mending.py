@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from proxy.core import ways as ways_
 from proxy.core.chat import ChatRequest
 from proxy.core.failure import Failure
+from proxy.core.health import Health
 from proxy.core.outcome import How
+from proxy.core.plan import to_go_on
 from proxy.core.resume import resume
-from proxy.core.route import Target
 from proxy.core.seam import Seam, usage_event
 from proxy.core.tokens import of_text
 from proxy.core.usage import Usage
@@ -53,14 +54,15 @@ class Mending:
             self._first = usage
 
     def ways(
-        self, road: Road, targets: tuple[Target, ...], attempt: Attempt, failure: Failure
+        self, road: Road, attempt: Attempt, failure: Failure, health: Mapping[str, Health], now: float
     ) -> tuple[ways_.Way, ...]:
         """How it can be gone on with."""
+        targets, ill = to_go_on(road.route, health, now)
         prefills = {name for name, lane in road.lanes.items() if lane.dialect.prefill is not None}
         exacts = {name for name, lane in road.lanes.items() if lane.dialect.repeatable}
         cut = attempt.lane.target
         partial = self.story.partial()
-        return ways_.ways(road.route, targets, cut, failure.kind, self._request.body, partial, prefills, exacts)
+        return ways_.ways(road.route, targets, cut, failure.kind, self._request.body, partial, prefills, exacts, ill)
 
     def resume(self, how: How, lane: Lane) -> tuple[ChatRequest, Seam]:
         """The request for the rest, and the seam."""

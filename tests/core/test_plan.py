@@ -5,7 +5,7 @@ from __future__ import annotations
 from proxy.core import health as h
 from proxy.core.failure import FailureKind
 from proxy.core.outcome import Ended
-from proxy.core.plan import Plan, nothing_left, plan, vectors_of
+from proxy.core.plan import Plan, fallen_ill, nothing_left, plan, to_go_on, vectors_of
 from proxy.core.route import Route, Target
 
 NOW = 50.0
@@ -44,6 +44,14 @@ def test_a_target_that_asked_for_time_is_not_asked_even_when_nothing_else_is_lef
     told = nothing_left(ROUTE, made, NOW + 1)
     assert told.kind is FailureKind.RATE_LIMITED
     assert told.retry_after == 8.0
+
+
+def test_half_an_answer_may_be_gone_on_with_by_a_target_that_is_not_well_but_not_by_one_that_asked_for_time() -> None:
+    assert to_go_on(ROUTE, {}, NOW) == ((A, B), frozenset())
+    assert to_go_on(ROUTE, {"x/a": DEAD}, NOW) == ((A, B), {"x/a"})
+    assert to_go_on(ROUTE, {"x/a": DEAD, "y/b": LIMITED}, NOW) == ((A,), {"x/a"})
+    assert fallen_ill(DEAD, NOW) and not fallen_ill(DEAD, NOW, going_on=True)
+    assert fallen_ill(LIMITED, NOW, going_on=True)
 
 
 def test_a_wrong_key_is_tried_again_when_nothing_else_is_left() -> None:

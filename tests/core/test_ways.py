@@ -44,6 +44,19 @@ def test_the_routes_order_of_ways_is_kept_and_asking_is_off_by_default() -> None
     ]
 
 
+def test_targets_that_are_not_well_come_after_all_others() -> None:
+    chosen = ways(
+        ROUTE, ROUTE.targets, A, FailureKind.RESET, GREEDY, PLAIN, {"y/b", "z/a"}, set(), frozenset({"y/b", "x/a"})
+    )
+    assert [(way.how, way.target) for way in chosen] == [
+        (How.PREFILL, TWIN),
+        (How.REPLAY, TWIN),
+        (How.PREFILL, B),
+        (How.REPLAY, A),
+        (How.REPLAY, B),
+    ]
+
+
 def test_without_a_seed_only_other_targets_are_asked_from_the_start() -> None:
     assert found() == [Way(How.REPLAY, B), Way(How.REPLAY, TWIN)]
 
