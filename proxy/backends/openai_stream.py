@@ -69,6 +69,10 @@ class ChatDecoder:
         return len(self._reasons)
 
     @property
+    def counted(self) -> tuple[int, int] | None:
+        return None
+
+    @property
     def filtered(self) -> bool:
         return not self._said and "content_filter" in self._reasons.values()
 

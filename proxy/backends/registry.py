@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from proxy.backends.head import Address, address
+from proxy.backends.llamacpp import LlamaDialect
 from proxy.backends.openai import OpenAICompatible, OpenAIDialect
 from proxy.config.values import Backend
 from proxy.core.call import Origin
@@ -28,7 +29,8 @@ def bind(backend: Backend, target: Target) -> Dialect:
     Raises `ValueError` for an unknown type, a base URL that cannot be used or a header that cannot be sent.
     """
     spec = _spec(backend)
-    return OpenAIDialect(spec, _address(spec, backend), backend, target)
+    kind = LlamaDialect if backend.type == "llamacpp" and not backend.base_url else OpenAIDialect
+    return kind(spec, _address(spec, backend), backend, target)
 
 
 def origin(backend: Backend) -> Origin:

@@ -59,6 +59,11 @@ class Decoder(Protocol):
         ...
 
     @property
+    def counted(self) -> tuple[int, int] | None:
+        """Tokens of input and of output so far, where the stream's own events tell; `None`: they do not."""
+        ...
+
+    @property
     def choices_seen(self) -> int:
         """How many different choices have shown up."""
         ...

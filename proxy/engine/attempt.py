@@ -258,6 +258,11 @@ class Attempt:
         return self.answer.chars if isinstance(self.answer, Completion) else 0
 
     @property
+    def counted(self) -> tuple[int, int] | None:
+        """Tokens of input and output so far, where its stream's events tell."""
+        return None if self._flow is None else self._flow.decoder.counted
+
+    @property
     def committed(self) -> bool:
         """Something of its stream was sent to the client."""
         return self._flow is not None and self._flow.committed

@@ -46,7 +46,13 @@ class Mending:
 
     def was_cut(self, attempt: Attempt) -> None:
         """This attempt's stream died after content."""
-        self._given = of_text(self.story.text)
+        counted = attempt.counted
+        if counted is None:
+            self._given = of_text(self.story.text)
+        elif attempt.how is How.FRESH or attempt.how in AGAIN:
+            self._given = counted[1]
+        else:
+            self._given += counted[1]
 
     def account(self, attempt: Attempt, usage: Usage | None) -> None:
         """An attempt's usage: the client pays for what it got once."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.continuation.conftest import ENGINES, Share, Stage, Tell, kill, one_answer, text, told
@@ -29,7 +31,7 @@ def is_as_uncut(uncut: Answer, answer: Answer) -> None:
 CUT = ("cut", "fresh", "worker_crashed")
 
 
-async def _killed(stage: Stage, positions: tuple[int, ...], **more: object) -> None:
+async def _killed(stage: Stage, positions: tuple[int, ...], **more: Any) -> None:
     uncut = await stage.uncut(**more)
     for after in positions:
         id_ = f"at-{after}"

@@ -75,7 +75,11 @@ class Built:
         def run(gone: Gone, emit: Emit) -> None:
             self._gone = gone
             out = Shapes(f"chatcmpl-{secrets.token_urlsafe(24)}", int(time.time()), self._spec.name)
-            (_stream if ask.stream else _whole)(ask, out, self._answer(ask, prompt, grammar), emit)
+            items = self._answer(ask, prompt, grammar)
+            if ask.stream:
+                _stream(ask, out, items, emit, out.evaluated(len(prompt)) if ask.progress else b"")
+            else:
+                _whole(ask, out, items, emit)
 
         return Turn(ask.stream, run)
 
@@ -266,8 +270,8 @@ class Built:
         return {**_entry(data, float(logprobs[token])), "top_logprobs": alternatives}
 
 
-def _stream(ask: ChatAsk, out: Shapes, items: Iterator[Piece | Done], emit: Emit) -> None:
-    before = out.first()
+def _stream(ask: ChatAsk, out: Shapes, items: Iterator[Piece | Done], emit: Emit, before: bytes) -> None:
+    before += out.first()
     for item in items:
         emit(before + (out.last(item, usage=ask.wants_usage) if isinstance(item, Done) else out.piece(item)))
         before = b""

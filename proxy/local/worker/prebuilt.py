@@ -53,6 +53,7 @@ class Prebuilt:
         """See `Engine`. llama-server itself finds out what is wrong with the request, when its turn comes."""
         body = read_json(raw)
         stream = body.get("stream") is True
+        progress = body.get("return_progress") is True
         options = body.get("stream_options")
         if not stream or not isinstance(options, dict):
             options = {"include_usage": not stream}
@@ -61,7 +62,7 @@ class Prebuilt:
 
         def run(gone: Gone, emit: Emit) -> None:
             if stream:
-                self._ask(asked, gone, lambda chunk: emit(shapes.event(chunk)))
+                self._ask(asked, gone, lambda chunk: emit(shapes.event(chunk)), progress=progress)
                 emit(shapes.DONE)
             else:
                 whole = Whole()
@@ -87,15 +88,22 @@ class Prebuilt:
 
         return Turn(False, run)
 
-    def _ask(self, asked: bytes, gone: Gone, take: Emit) -> None:
-        """One chat call: every chunk but those of progress. Raises `Cancelled`, `Refused`."""
+    def _ask(self, asked: bytes, gone: Gone, take: Emit, *, progress: bool = False) -> None:
+        """One chat call: every chunk but those of progress; with `progress` the last of them, which holds the number
+        of the prompt's tokens. Raises `Cancelled`, `Refused`."""
         refused: list[Refused] = []
+        evaluated: list[bytes] = []
 
         def on_chunk(chunk: bytes) -> bool:
             """Called for each; true stops the call. What it raises would be lost."""
             if chunk.startswith(b'{"error"'):
                 refused.append(_refused(chunk))
-            elif b'"prompt_progress":' not in chunk:  # in a text its quotes would be escaped
+            elif b'"prompt_progress":' in chunk:  # in a text its quotes would be escaped
+                if progress:
+                    evaluated[:] = [chunk]
+            else:
+                if evaluated:
+                    take(evaluated.pop())
                 take(chunk)
             return bool(refused) or gone()
 

@@ -63,6 +63,8 @@ class ChatAsk:
     """The answer must fit this JSON schema; `{}`: it must be JSON."""
     cache_prompt: bool
     template_options: dict[str, Any]
+    progress: bool = False
+    """The stream begins with the number of the prompt's tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def read_chat(raw: bytes) -> ChatAsk:
         schema=_schema(body.get("response_format")),
         cache_prompt=body.get("cache_prompt") is True,
         template_options=template_options,
+        progress=body.get("return_progress") is True,
     )
 
 

@@ -41,6 +41,13 @@ class Shapes:
         """The stream's first event: the role."""
         return self._chunk({"role": "assistant", "content": None})
 
+    def evaluated(self, tokens: int) -> bytes:
+        """The event that says how many tokens the prompt had, which is evaluated."""
+        choice = {"finish_reason": None, "index": 0, "delta": {"role": "assistant", "content": None}}
+        progress = {"total": tokens, "processed": tokens}
+        chunk = {**self._head("chat.completion.chunk"), "choices": [choice], "prompt_progress": progress}
+        return event(orjson.dumps(chunk))
+
     def piece(self, piece: Piece) -> bytes:
         """One event with content."""
         return self._chunk({"content": piece.text}, logprobs=piece.logprobs)
