@@ -91,7 +91,8 @@ flaw is *partial*, a clean error in time is *safe*; a hang, a cut answer present
 allowed *fails*. Where the description leaves something open, the harder reading is played; what has a name after a
 slash is a further reading of the same scenario.
 
-{date}, Python {python}, {cores} cores, profile `{profile}`: {summary}.
+{date}, Python {python}, {cores} cores, profile `{profile}`:
+{summary}.
 
 ## The published scenarios
 
@@ -104,7 +105,8 @@ empty answer as a success; none continues a stream that was cut. They were not r
 
 {own}
 
-Attempts are the requests that the primary and the fallback got, over all calls of the scenario.
+Attempts are the requests that the primary and the fallback got, over all calls of the scenario. This page is written by
+`make faults ARGS="--page docs/faults.md"`.
 """
 
 
