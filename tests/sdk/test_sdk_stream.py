@@ -164,7 +164,7 @@ def test_leaving_a_stream_ends_the_upstreams_work(stage: Stage, client: OpenAI) 
     with client.chat.completions.create(model=model, messages=HELLO, stream=True) as stream:
         while next(stream).choices[0].delta.content != "Hel":
             pass
-    stage.left(model, within=1.0)
+    stage.left(model, within=2.0)
 
 
 def test_cancelling_an_async_stream_ends_the_upstreams_work(stage: Stage) -> None:
@@ -184,7 +184,7 @@ def test_cancelling_an_async_stream_ends_the_upstreams_work(stage: Stage) -> Non
             reading.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await reading
-            await asyncio.to_thread(stage.left, model, 1.0)
+            await asyncio.to_thread(stage.left, model, 2.0)
 
     asyncio.run(run())
 
@@ -196,4 +196,4 @@ def test_a_client_whose_patience_ends_before_anything_came_ends_the_upstreams_wo
     model = stage.play(chat_ok().after(Hang()))
     with pytest.raises(APITimeoutError):
         client.chat.completions.create(model=model, messages=HELLO, stream=streamed, timeout=0.3)
-    stage.left(model, within=1.0)
+    stage.left(model, within=2.0)
