@@ -117,7 +117,9 @@ VERDICTS: dict[FailureKind, Verdict] = {
     K.FIRST_TIMEOUT: _target(504, "upstream_timeout", 35, billed=True),
     K.IDLE_TIMEOUT: _target(504, "upstream_timeout", 35, billed=True),
     K.STALLED: _target(504, "upstream_timeout", 35, billed=True),
-    K.TOTAL_TIMEOUT: _target(504, "deadline_exceeded", 36, billed=True),
+    K.TOTAL_TIMEOUT: Verdict(  # a long answer that comes steadily is nobody's fault; a slow one has its own kinds
+        Elsewhere.YES, Blame.NOBODY, False, 0.0, False, True, 504, "upstream_error", "deadline_exceeded", 36
+    ),
     K.TRUNCATED: _target(502, "upstream_truncated", 32, again=True, billed=True),
     K.MALFORMED: _target(502, "upstream_malformed", 32, again=True, billed=True),
     K.WRONG_TYPE: _target(502, "upstream_malformed", 31, billed=True),

@@ -11,10 +11,11 @@ YES, NO = Elsewhere.YES, Elsewhere.NO
 
 # kinds, elsewhere, blame, feeds the circuit, cools for (s), maybe billed, what the client gets if it was the last
 ROWS = [
+    ((K.TOTAL_TIMEOUT,), YES, Blame.NOBODY, False, 0, True, 504),
     ((K.DIVERGED,), YES, Blame.NOBODY, False, 0, True, 502),
     ((K.REFUSED, K.DNS, K.TLS), YES, Blame.TARGET, True, 0, False, 502),
     ((K.CONNECT_TIMEOUT,), YES, Blame.TARGET, True, 0, False, 504),
-    ((K.FIRST_TIMEOUT, K.IDLE_TIMEOUT, K.STALLED, K.TOTAL_TIMEOUT), YES, Blame.TARGET, True, 0, True, 504),
+    ((K.FIRST_TIMEOUT, K.IDLE_TIMEOUT, K.STALLED), YES, Blame.TARGET, True, 0, True, 504),
     ((K.RESET, K.EMPTY_REPLY), YES, Blame.TARGET, True, 0, True, 502),
     ((K.TRUNCATED, K.MALFORMED, K.WRONG_TYPE, K.OVERSIZE, K.EMPTY_ANSWER), YES, Blame.TARGET, True, 0, True, 502),
     ((K.RATE_LIMITED,), YES, Blame.NOBODY, False, 5, False, 429),
