@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from tests.upstream_steps import Behaviour, Stream, Tokens, play
+from tests.upstream_steps import Behaviour, Reset, Stream, Tokens, cut, play
 
 Answer = Callable[["Request", int], Behaviour]
 """Gives the behaviour for a request and its number, counted from 0."""
@@ -146,6 +146,11 @@ class Upstream:
         if self.errors and kind is None:
             raise self.errors[0]
 
+    def reset(self) -> None:
+        """A RST on every connection, whatever it is doing."""
+        for line in list(self._lines):
+            line.reset()
+
     def changed(self) -> None:
         """Wakes those who wait in `until`."""
         waiting, self._waiting = self._waiting, []
@@ -237,6 +242,11 @@ class _Line(asyncio.Protocol):
         """Ends it at once, at the end of the test."""
         self.task.cancel()
         self._stream.transport.abort()
+
+    def reset(self) -> None:
+        """A RST at once."""
+        self.task.cancel()
+        cut(Reset(), self._stream.transport)
 
     def _gone(self, by: str, reason: str) -> None:
         if not self.connection.by:

@@ -140,7 +140,7 @@ async def play(behaviour: Behaviour, stream: Stream, said: Callable[[Tokens], ob
         elif isinstance(step, Pause | Wait | Hang):
             await _wait(step)
         else:
-            _cut(step, stream.transport)
+            cut(step, stream.transport)
 
 
 async def _write(step: Send | OneByteAtATime | Repeat, stream: Stream) -> None:
@@ -167,7 +167,8 @@ async def _wait(step: Pause | Wait | Hang) -> None:
         await asyncio.Event().wait()  # ended by the connection's end, which cancels the task
 
 
-def _cut(step: Deaf | HalfClose | Close | Reset, transport: asyncio.Transport) -> None:
+def cut(step: Deaf | HalfClose | Close | Reset, transport: asyncio.Transport) -> None:
+    """Ends a connection, or one direction of it."""
     if isinstance(step, Deaf):
         transport.pause_reading()
     elif isinstance(step, HalfClose):

@@ -48,8 +48,8 @@ def test_a_target_that_asked_for_time_is_not_asked_even_when_nothing_else_is_lef
 
 def test_half_an_answer_may_be_gone_on_with_by_a_target_that_is_not_well_but_not_by_one_that_asked_for_time() -> None:
     assert to_go_on(ROUTE, {}, NOW) == ((A, B), frozenset())
-    assert to_go_on(ROUTE, {"x/a": DEAD}, NOW) == ((A, B), {"x/a"})
-    assert to_go_on(ROUTE, {"x/a": DEAD, "y/b": LIMITED}, NOW) == ((A,), {"x/a"})
+    assert to_go_on(ROUTE, {"x/a": DEAD}, NOW) == ((A, B), frozenset({"x/a"}))
+    assert to_go_on(ROUTE, {"x/a": DEAD, "y/b": LIMITED}, NOW) == ((A,), frozenset({"x/a"}))
     assert fallen_ill(DEAD, NOW) and not fallen_ill(DEAD, NOW, going_on=True)
     assert fallen_ill(LIMITED, NOW, going_on=True)
 

@@ -83,6 +83,13 @@ async def serving(directory: Path, urls: dict[str, str]) -> AsyncIterator[Servin
     config = CONFIG.format(
         port=port, directory=directory, backends=backends, targets=targets, first=f"{{target: {names[-1]}/m, {price}}}"
     )
+    async with running(directory, port, config) as run:
+        yield run
+
+
+@contextlib.asynccontextmanager
+async def running(directory: Path, port: int, config: str) -> AsyncIterator[Serving]:
+    """Runs `wayline serve` with a configuration that listens on that port."""
     path = directory / "routes.yaml"
     path.write_text(config)
     command = process.python("-m", "proxy", "serve", "--config", str(path))
