@@ -127,6 +127,12 @@ def test_a_broken_schema_is_the_callers_fault(smollm: str) -> None:
     assert get(smollm, "/health")[0] == 200
 
 
+def test_several_choices_are_refused_since_their_usage_would_be_wrong(smollm: str) -> None:
+    status, answer = post(smollm, "/v1/chat/completions", question(max_tokens=2, n=2))
+    assert status == 400
+    assert answer["error"]["code"] == "unsupported_parameter"
+
+
 def test_logprobs_are_those_of_the_tokens(smollm: str) -> None:
     answer = chat(smollm, question(max_tokens=3, logprobs=True, top_logprobs=2))
     entries = answer["choices"][0]["logprobs"]["content"]

@@ -12,7 +12,7 @@ from proxy.local.spec import EngineRefused, ModelRefused, WorkerSpec
 from proxy.local.worker import shapes
 from proxy.local.worker.cores import cores
 from proxy.local.worker.engine import Cancelled, Emit, Gone, Turn
-from proxy.local.worker.request import EmbedAsk, Refused, invalid, read_embed, read_json
+from proxy.local.worker.request import EmbedAsk, Refused, invalid, read_embed, read_json, unsupported
 from proxy.local.worker.whole import Whole
 
 _ERRORS_ONLY = 1
@@ -52,6 +52,8 @@ class Prebuilt:
     def chat(self, raw: bytes) -> Turn:
         """See `Engine`. llama-server itself finds out what is wrong with the request, when its turn comes."""
         body = read_json(raw)
+        if body.get("n") not in (None, 1):
+            raise unsupported("n", "several choices are counted as one by this engine, so that their usage is wrong")
         stream = body.get("stream") is True
         progress = body.get("return_progress") is True
         options = body.get("stream_options")
