@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import pytest
 import uvloop
 
-from bench.process import tree
 from proxy.core.health import WELL
 from tests.faults.rig import Rig, until
 from tests.faults.talk import Answer
@@ -69,11 +68,17 @@ class Stage:
             async with asyncio.timeout(20):
                 while contents(talk.answer.body) < count:
                     assert await talk.piece(), f"it ended before token {count}: {talk.answer.body!r}"
-            kill()
+            self.kill()
             if now is not None:
                 now()
         async with asyncio.timeout(20):
             return await talk.rest()
+
+    def kill(self) -> None:
+        """SIGKILL to the process that runs the model, if one does."""
+        run = self.rig.process.runtime.desk.local["here"].places["smollm2"]._run  # type: ignore[attr-defined]
+        if run is not None:
+            os.kill(run.pid, signal.SIGKILL)
 
     async def ready(self) -> None:
         """The model runs again and is well, as if it had never died: each test has its own series of deaths."""
@@ -97,14 +102,6 @@ class Stage:
 def contents(body: bytes) -> int:
     """Events with content so far."""
     return body.count(b'"content":"')
-
-
-def kill() -> None:
-    """The process that runs the model, by SIGKILL."""
-    for pid in tree(os.getpid()):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if b"proxy.local.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
 
 
 def chunks(answer: Answer) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.continuation.conftest import ENGINES, Share, Stage, Tell, kill, one_answer, text, told
+from tests.continuation.conftest import ENGINES, Share, Stage, Tell, one_answer, text, told
 from tests.faults.rig import until
 from tests.faults.talk import Answer
 from tests.upstream_answers import ok
@@ -72,6 +72,7 @@ def test_a_sampled_answer_with_a_seed_is_made_again_too(engine: str, tell: Tell)
     tell(engine, story)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_killed_twice_in_one_answer(engine: str, tell: Tell) -> None:
     async def story(stage: Stage) -> None:
@@ -93,11 +94,11 @@ def test_killed_again_while_the_answer_is_made_again_it_goes_on_from_what_was_se
         talk = await stage.rig.begun("chat", "in-between", **stage.body())
         await talk.head()
         await talk.until(b" fox")
-        kill()
+        stage.kill()
         await until(lambda: place.state().state != "ready")
         await until(lambda: place.state().state == "ready")
         sent = text(talk.answer)
-        kill()
+        stage.kill()
         answer = await talk.rest()
         assert text(uncut).startswith(sent) and text(answer).startswith(sent)
         one_answer(answer)
