@@ -40,34 +40,24 @@ SLOW = Failure(FailureKind.STALLED, "the upstream dribbles")
 class Exchange:
     """Created for each request; `start`, then told of `gone` and `ready` by the client's side."""
 
-    __slots__ = (
-        "_anyway",
-        "_attempt",
-        "_caller",
-        "_hedge_at",
-        "_last_cost",
-        "_live",
-        "_mending",
-        "_paused",
-        "_said",
-        "_spent",
-        "_state",
-        "_unsent",
-        "_usual",
-        "_wait",
-        "began",
-        "deadline",
-        "due",
-        "engine",
-        "holds",
-        "holds_tools",
-        "key",
-        "request",
-        "request_id",
-        "road",
-        "started_at",
-        "stream",
-    )
+    # Attributes of the class that stand for "not yet" or "not so": an instance sets only what is otherwise.
+    holds = False
+    """Nothing is sent until the answer is complete."""
+    holds_tools = False
+    _attempt: Attempt | None = None
+    """The one that answers, or was sent last."""
+    _wait: asyncio.TimerHandle | None = None
+    _hedge_at: float | None = None
+    _paused = False
+    _unsent = 0
+    """Numbers that the machine gave to attempts which were never sent."""
+    _spent: Decimal | None = None
+    _last_cost: Decimal | None = None
+    _anyway = False
+    _usual: machine.Usual | None = None
+    """Nothing out of the way has happened yet, as far as `_state` is still its first."""
+    _mending: Mending | None = None
+    _state: machine.State
 
     def __init__(
         self,
@@ -90,26 +80,9 @@ class Exchange:
         self.due = self.deadline
         """When to look at the times again."""
         self._caller = caller
-        self._attempt: Attempt | None = None
-        """The one that answers, or was sent last."""
         self._live: dict[int, Attempt] = {}
-        self._wait: asyncio.TimerHandle | None = None
-        self._hedge_at: float | None = None
-        self._paused = False
-        self._unsent = 0
-        """Numbers that the machine gave to attempts which were never sent."""
-        self._spent: Decimal | None = None
-        self._last_cost: Decimal | None = None
-        self._state: machine.State
-        self._anyway = False
-        self._usual: machine.Usual | None = None
-        """Nothing out of the way has happened yet, as far as `_state` is still its first."""
-        self._mending: Mending | None = None
         self._said = self.began
         """When the client last got a comment."""
-        self.holds = False
-        """Nothing is sent until the answer is complete."""
-        self.holds_tools = False
         if self.stream:
             self._for_stream()
 
@@ -272,7 +245,8 @@ class Exchange:
         attempt.unsent = self._unsent
         self._live[number] = attempt
         self._attempt = attempt
-        self._paused = False
+        if self._paused:
+            self._paused = False
         self.engine.on_send(target.name, now)
         self.look_at(now + lane.soonest)
         hedge = self._state.route.hedge

@@ -13,6 +13,7 @@ import orjson
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.wire.errors import JSON, Refusal, error_body
 
+_SHORT = 2048
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 
 
@@ -107,7 +108,10 @@ def _invalid(raw: bytes, error: orjson.JSONDecodeError) -> BadBody:
 
 
 def _more_than(raw: bytes, most: int) -> bool:
-    """More opening brackets than `most`. By `find`, at memchr's speed; `count` takes 33 us for 100 KB."""
+    """More opening brackets than `most`. By `find`, at memchr's speed; `count` takes 33 us for 100 KB, but 0.3 us
+    for 1 KB."""
+    if len(raw) <= _SHORT:
+        return raw.count(b"{") + raw.count(b"[") > most
     seen = 0
     for bracket in (b"{", b"["):
         at = raw.find(bracket)

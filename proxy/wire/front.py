@@ -59,7 +59,7 @@ class Front:
 
     def _take(self, inbound: Inbound, reply: Reply, read: Read) -> None:
         desk = self._desk()
-        rid = request_id(inbound.headers)
+        rid = request_id(inbound.fields)
         caller = desk.auth.check(inbound.headers)
         if not isinstance(caller, str):
             self._refuse(reply, caller, rid, read)

@@ -305,7 +305,8 @@ class GuardedProtocol(Connection):
         elif turn.endpoint is None:
             begin(self, turn)
         else:
-            inbound = _new(Inbound, (turn.method.decode(), turn.path, turn.headers, turn.body, self.peer))
+            parts = (turn.method.decode(), turn.path, turn.headers, turn.fields, turn.body, self.peer)
+            inbound = _new(Inbound, parts)
             turn.body = b""
             try:
                 turn.endpoint(inbound, turn)

@@ -6,7 +6,7 @@ reply is pushed synchronously from whatever callback has the bytes, so that a st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from proxy.core.call import Headers
@@ -18,6 +18,8 @@ class Inbound(NamedTuple):
     method: str
     path: str
     headers: Headers
+    fields: Mapping[bytes, bytes]
+    """The headers by name; of several of one name the last."""
     body: bytes
     client: str
     """The peer's address, for the log; empty on a Unix socket."""

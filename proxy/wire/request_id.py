@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-
-from proxy.core.call import Headers
+from collections.abc import Mapping
 
 _SANE = re.compile(rb"[A-Za-z0-9._:-]{1,128}").fullmatch
 _PREFIX = "req_" + os.urandom(8).hex()
@@ -14,13 +13,11 @@ _PREFIX = "req_" + os.urandom(8).hex()
 _COUNT = itertools.count(1).__next__
 
 
-def request_id(headers: Headers) -> str:
+def request_id(fields: Mapping[bytes, bytes]) -> str:
     """The client's `x-request-id` when it is at most 128 characters of `A-Za-z0-9._:-`; else a new one."""
-    for name, value in headers:
-        if name == b"x-request-id":
-            if _SANE(value):
-                return value.decode()
-            break
+    given = fields.get(b"x-request-id")
+    if given is not None and _SANE(given):
+        return given.decode()
     return "%s%08x" % (_PREFIX, _COUNT())  # noqa: UP031  # 0.12 us less than an f-string
 
 
