@@ -242,7 +242,7 @@ def test_one_that_dies_while_it_loads_waits_to_be_asked_again() -> None:
 
 def test_deaths_in_a_row_are_counted() -> None:
     async def main() -> None:
-        async with world(delay=lambda _: 0.01) as w:
+        async with world(delay=lambda _: 0.3) as w:  # long enough to be seen by who looks now and then
             for _ in range(3):
                 await w.until("idle" if not w.runs else "loading")
                 (await w.serve()).end(-9)

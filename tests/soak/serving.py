@@ -67,7 +67,7 @@ ledger: {{path: {directory}/ledger.db}}
 backends:
 {backends}
 routes:
-  chat: {{targets: [{targets}], timeouts: {{connect: 3, first: 3, idle: 3, total: 30}}}}
+  chat: {{targets: [{targets}], on_cut: error, timeouts: {{connect: 3, first: 3, idle: 3, total: 30}}}}
   embed: {{targets: [{first}]}}
 """
 
