@@ -140,7 +140,8 @@ def told(answer: Answer) -> list[str]:
 async def _stage(directory: Path, engine: str, *behind: str, **route: Any) -> AsyncIterator[Stage]:
     async with Rig(directory) as rig:
         rig.backends["here"] = {"type": "llamacpp", "engine": engine, "models": {"smollm2": MODEL}}
-        rig.route("chat", TARGET, *behind, on_cut="continue", **route)
+        patient = {"exact_within": 60, **route.pop("continue", {})}  # a busy machine may take longer than 5 s
+        rig.route("chat", TARGET, *behind, on_cut="continue", **{"continue": patient}, **route)
         yield Stage(rig)
 
 
