@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from proxy.core.chat import ChatRequest
 from proxy.core.failure import Failure
-from proxy.core.outcome import Ended, Outcome
+from proxy.core.outcome import Ended, Finish, Outcome
 from proxy.core.price import cost
 from proxy.core.tokens import estimated
 from proxy.core.usage import Source, Usage
@@ -59,5 +62,39 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
             exchange.key,
             attempt.model,
             attempt.how,
+        ),
+    )
+
+
+def finish_of(
+    exchange: Exchange,
+    attempt: Attempt | None,
+    ended: Ended,
+    failure: Failure | None,
+    status: int,
+    *,
+    sends: int,
+    spent: Decimal | None,
+) -> Finish:
+    """The end of a request whose last attempt is given: `status` is what the client got, `spent` what all cost."""
+    began = exchange.began
+    first = None if attempt is None else attempt.first_content
+    return _new(
+        Finish,
+        (
+            exchange.request_id,
+            exchange.road.route.name,
+            "" if attempt is None else attempt.lane.target.name,
+            sends,
+            status,
+            exchange.stream,
+            "chat" if isinstance(exchange.request, ChatRequest) else "embed",
+            exchange.started_at,
+            time.monotonic() - began,
+            None if first is None else first - began,
+            ended,
+            None if failure is None else failure.kind,
+            spent,
+            exchange.key,
         ),
     )

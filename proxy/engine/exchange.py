@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from proxy.core import attempt as machine
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
 from proxy.core.failure import Failure, FailureKind
-from proxy.core.outcome import Ended, Finish, How
+from proxy.core.outcome import Ended, How
 from proxy.core.plan import asked_for_time, fallen_ill, nothing_left, plan
 from proxy.core.route import OnCut, Route
 from proxy.core.ways import Way
-from proxy.engine.account import outcome_of
+from proxy.engine.account import finish_of, outcome_of
 from proxy.engine.attempt import Attempt
 from proxy.engine.caller import Caller, Won
-from proxy.engine.clock import due, stalled
 from proxy.engine.lane import Road
 from proxy.engine.mending import Mending, holds_structure
+from proxy.engine.timed import Timed
 
 if TYPE_CHECKING:
     from proxy.engine.engine import Engine
@@ -30,25 +30,18 @@ DRAIN = 1.0
 """Seconds that an upstream may take to end its response after the answer's own end marker, to keep its connection."""
 
 _FRESH, _SERVED = How.FRESH, Ended.SERVED  # reading a member off its class costs 0.13 us in Python 3.11
-_new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 
 FULL = Failure(FailureKind.BUSY, "our queue for this model is full", retry_after=1.0)
-LATE = Failure(FailureKind.TOTAL_TIMEOUT, "the request's total time is over")
-SLOW = Failure(FailureKind.STALLED, "the upstream dribbles")
 
 
-class Exchange:
+class Exchange(Timed):
     """Created for each request; `start`, then told of `gone` and `ready` by the client's side."""
 
     # Attributes of the class that stand for "not yet" or "not so": an instance sets only what is otherwise.
     holds = False
     """Nothing is sent until the answer is complete."""
     holds_tools = False
-    _attempt: Attempt | None = None
-    """The one that answers, or was sent last."""
     _wait: asyncio.TimerHandle | None = None
-    _hedge_at: float | None = None
-    _paused = False
     _unsent = 0
     """Numbers that the machine gave to attempts which were never sent."""
     _spent: Decimal | None = None
@@ -57,7 +50,6 @@ class Exchange:
     _usual: machine.Usual | None = None
     """Nothing out of the way has happened yet, as far as `_state` is still its first."""
     _mending: Mending | None = None
-    _state: machine.State
 
     def __init__(
         self,
@@ -192,11 +184,6 @@ class Exchange:
         may = self.engine.may_retry(now)
         self._feed(machine.Failed(attempt.number, failure, self.deadline - now, random.random(), may, ways))
 
-    def look_at(self, when: float) -> None:
-        """Look at the times again then at the latest."""
-        if when < self.due:
-            self.due = when
-
     # Commands ----------------------------------------------------------------------------------------------------
 
     def _feed(self, event: machine.Event) -> None:
@@ -309,25 +296,7 @@ class Exchange:
         self._attempt = None  # or the two would keep each other until the next garbage collection
         self.engine.leave(self)
         self.engine.on_finish(
-            _new(
-                Finish,
-                (
-                    self.request_id,
-                    self.road.route.name,
-                    "" if attempt is None else attempt.lane.target.name,
-                    self._state.sends - self._unsent,
-                    status,
-                    self.stream,
-                    "chat" if isinstance(self.request, ChatRequest) else "embed",
-                    self.started_at,
-                    time.monotonic() - self.began,
-                    None if attempt is None or attempt.first_content is None else attempt.first_content - self.began,
-                    ended,
-                    None if failure is None else failure.kind,
-                    self._spent,
-                    self.key,
-                ),
-            )
+            finish_of(self, attempt, ended, failure, status, sends=self._state.sends - self._unsent, spent=self._spent)
         )
 
     def _won(self, attempt: Attempt, *, known: bool) -> Won:
@@ -339,69 +308,3 @@ class Exchange:
             self._last_cost if known else None,
             attempt.dropped,
         )
-
-    # Time --------------------------------------------------------------------------------------------------------
-
-    def tick(self, now: float) -> None:
-        """Called by the engine when `due` is past: an event of a stream only notes its time."""
-        if self.over:
-            return
-        attempt = self._attempt
-        if now >= self.deadline:
-            if attempt is not None and not attempt.over and attempt.complete():
-                attempt.finish_now()
-            if not self.over:
-                self._feed(machine.Deadline(LATE))
-            return
-        self.due = self.deadline
-        self._hedge(now)
-        for live in list(self._live.values()):
-            self._watch(live, now)
-        if self.stream and not self.over:
-            self._keep_alive(now)
-
-    def _watch(self, attempt: Attempt, now: float) -> None:
-        if attempt.over:
-            return
-        route = self.road.route
-        when, failure = due(attempt, stream=self.stream, paused=self._paused, exact_within=route.exact_within)
-        if now < when:
-            # Content may come, or the client catch up, at any time: from then on `idle` runs.
-            self.look_at(min(when, now + attempt.lane.target.timeouts.idle))
-            if route.min_rate is not None and not self._paused:
-                self.look_at(now + 1.0)
-                if stalled(attempt, now, route.min_rate):
-                    attempt.time_out(SLOW)
-        elif failure is None:
-            attempt.finish_now()
-        else:
-            attempt.time_out(failure)
-
-    def _hedge(self, now: float) -> None:
-        if self._hedge_at is None or self._state.phase is not machine.Phase.LIVE:
-            return
-        if now < self._hedge_at:
-            self.look_at(self._hedge_at)
-            return
-        self._hedge_at = None
-        hedge = self._state.route.hedge
-        if hedge is not None and self.engine.may_hedge(self.road.route, now):
-            before = self._state.sends
-            self._feed(machine.HedgeDue())
-            if self._state.sends > before:
-                self.engine.hedged(self.road.route, now)
-                if self._state.hedges < hedge.max:
-                    self._hedge_at = now + (hedge.after or self.engine.p95(self._state.targets[self._state.at].name))
-                    self.look_at(self._hedge_at)
-
-    def _keep_alive(self, now: float) -> None:
-        """A comment for a client that had nothing for some time, so that neither it nor what is between hangs up."""
-        quiet = self._said
-        if self._attempt is not None and self._attempt.committed:
-            quiet = max(quiet, self._attempt.last)
-        patience = self.road.route.keep_alive
-        if now >= quiet + patience:
-            self._said = quiet = now
-            if not self._paused:  # else it has more to read already than it takes
-                self._caller.comment()
-        self.look_at(quiet + patience)
