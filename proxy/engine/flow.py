@@ -25,6 +25,9 @@ MAX_TOOL = 256
 """Characters of a tool call that are held back: a call cut within them is made elsewhere, unseen."""
 
 
+_CONTENT = Kind.CONTENT  # reading a member off its class costs 0.13 us in Python 3.11
+
+
 class Flow:
     """`story`: where to note what is sent, if it may have to be gone on with. `seam`: set when it goes on itself."""
 
@@ -54,14 +57,15 @@ class Flow:
             self._attempt.abort_with(kind, str(error))
             return
         if len(events) == 1 and not self._holding and self._seam is None:  # the usual case, kept short
-            event = events[0]
-            if event.kind is Kind.CONTENT:
+            kind, raw, text, _, _ = events[0]
+            if kind is _CONTENT:
                 self._attempt.last = time.monotonic()
-                if self._story is not None:
-                    self._story.parts.append(event.text)
+                story = self._story
+                if story is not None:
+                    story.parts.append(text)
                     if decoder.chars > MAX_SENT:
-                        self._story.bound(decoder.chars, 1)
-                self._exchange.push(event.raw)
+                        story.bound(decoder.chars, 1)
+                self._exchange.push(raw)
                 if decoder.finished:
                     self._attempt.finishing()
                 return
