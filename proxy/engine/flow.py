@@ -53,8 +53,8 @@ class Flow:
         try:
             events = decoder.feed(data)
         except Malformed as error:
-            kind = FailureKind.OVERSIZE if isinstance(error, TooLarge) else FailureKind.MALFORMED
-            self._attempt.abort_with(kind, str(error))
+            what = FailureKind.OVERSIZE if isinstance(error, TooLarge) else FailureKind.MALFORMED
+            self._attempt.abort_with(what, str(error))
             return
         if len(events) == 1 and not self._holding and self._seam is None:  # the usual case, kept short
             kind, raw, text, _, _ = events[0]
