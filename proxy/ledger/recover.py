@@ -9,7 +9,6 @@ from pathlib import Path
 from proxy.ledger import journal as journals
 from proxy.ledger.insert import forget, insert, position_of
 from proxy.ledger.journal import Journal
-from proxy.ledger.row import decode
 from proxy.ledger.schema import open_database
 
 
@@ -34,8 +33,7 @@ def recover(path: Path) -> int:
         total = 0
         for journal, count in adopt(connection, path):
             records, position = journal.take(count)
-            insert(connection, journal.token, [decode(record) for record in records], position)
+            total += insert(connection, journal.token, records, position)
             forget(connection, journal.token)
             journal.close(remove=True)
-            total += count
     return total

@@ -7,12 +7,10 @@ import sqlite3
 import threading
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 from proxy.ledger import journal as journals
 from proxy.ledger.insert import forget, insert
 from proxy.ledger.journal import Journal
-from proxy.ledger.row import decode
 from proxy.ledger.schema import LedgerError, open_database
 from proxy.ledger.stats import LedgerStats, Say
 
@@ -123,23 +121,14 @@ class Writer:
             records, position = journal.take(GROUP)
             if not records:
                 break
-            rows = self._decoded(records)
-            insert(connection, journal.token, rows, position)
+            written = insert(connection, journal.token, records, position)
             journal.done(position)
-            self._stats.rows += len(rows)
+            self._stats.rows += written
+            self._stats.unreadable += len(records) - written
         if retired:
             forget(connection, journal.token)
             self._sources.remove(journal)
             journal.close(remove=True)
-
-    def _decoded(self, records: list[bytes]) -> list[list[Any]]:
-        rows = []
-        for record in records:
-            try:
-                rows.append(decode(record))
-            except ValueError:
-                self._stats.unreadable += 1
-        return rows
 
     def _connected(self) -> sqlite3.Connection:
         """The connection to the file that the path names now: one that was moved away is not written to any more."""
