@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from proxy.core.failure import Elsewhere, Failure, FailureKind, most_useful, wait_named
 from proxy.core.outcome import Ended
-from proxy.core.route import Route
+from proxy.core.route import Route, Target
 from proxy.core.steps import (
     GONE as GONE,
 )
@@ -118,9 +118,9 @@ class Usual(NamedTuple):
     served: Step
 
 
-def usual(route: Route) -> Usual:
-    """For a route none of whose targets has had trouble."""
-    begun = step(State(route, route.targets), Begin())
+def usual(route: Route, targets: tuple[Target, ...] | None = None) -> Usual:
+    """For these targets of a route; by default all, none of which has had trouble."""
+    begun = step(State(route, route.targets if targets is None else targets), Begin())
     return Usual(begun, step(begun[0], Served(1)))
 
 

@@ -18,7 +18,7 @@ from proxy.core.outcome import Finish, Outcome
 from proxy.core.route import Route
 from proxy.engine.caller import Caller
 from proxy.engine.exchange import Exchange
-from proxy.engine.lane import Road
+from proxy.engine.lane import Planned, Road
 from proxy.engine.roads import MAX_DIRECT
 from proxy.ledger.contract import Ledger
 from proxy.net.flight import Net
@@ -50,6 +50,8 @@ class Engine:
         self.health: dict[str, Health] = {}
         self.trouble: dict[str, Health] = {}
         """The part of `health` that is not simply well: usually empty, so that planning costs nothing."""
+        self.plans: dict[str, Planned] = {}
+        """By route, while somebody is in trouble and nothing changes in that: a dead target costs no planning."""
         self.live: set[Exchange] = set()
         self.on_circuit: Callable[[str, Health, Health], None] | None = None
         """Told when a target's circuit opens or closes: (target, before, after)."""
@@ -168,6 +170,7 @@ class Engine:
         for target in targets:
             self.health.pop(target, None)
             self.trouble.pop(target, None)
+        self.plans.clear()
 
     def _meet(self, target: str) -> None:
         """Callers may name any number of targets directly: what is remembered of those is bounded."""
@@ -179,8 +182,9 @@ class Engine:
         self.health[target] = state
         if state.opened or state.cool_until:
             self.trouble[target] = state
-        elif self.trouble:
-            self.trouble.pop(target, None)
+            self.plans.clear()
+        elif self.trouble and self.trouble.pop(target, None) is not None:
+            self.plans.clear()
 
 
 def _hedges(route: Route) -> Budget:

@@ -6,20 +6,22 @@ import asyncio
 import random
 import time
 from decimal import Decimal
+from math import inf
 from typing import TYPE_CHECKING
 
 from proxy.core import attempt as machine
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Ended, How
-from proxy.core.plan import asked_for_time, fallen_ill, nothing_left, plan
+from proxy.core.plan import Plan, asked_for_time, fallen_ill, nothing_left, plan
 from proxy.core.route import OnCut, Route
 from proxy.core.ways import Way
 from proxy.engine.account import finish_of, outcome_of
 from proxy.engine.attempt import Attempt
 from proxy.engine.caller import Caller, Won
-from proxy.engine.lane import Road
+from proxy.engine.lane import Planned, Road
 from proxy.engine.mending import Mending, holds_structure
+from proxy.engine.roads import MAX_DIRECT
 from proxy.engine.timed import Timed
 
 if TYPE_CHECKING:
@@ -121,11 +123,28 @@ class Exchange(Timed):
             self._start_by_plan(route)
 
     def _start_by_plan(self, route: Route) -> None:
-        chosen = plan(route, self.engine.trouble, self.began)
+        plans = self.engine.plans
+        known = plans.get(route.name)
+        if known is None or known.route is not route or self.began >= known.until:
+            chosen = plan(route, self.engine.trouble, self.began)
+            waits = asked_for_time(chosen, self.began) if chosen.skipped else ()
+            if waits or not chosen.targets:
+                self._start_short(route, chosen, waits)
+                return
+            until = min((skipped.until for skipped in chosen.skipped), default=inf)
+            known = Planned(route, until, chosen.anyway, machine.usual(route, chosen.targets))
+            if len(plans) >= MAX_DIRECT:
+                plans.clear()
+            plans[route.name] = known
+        self._anyway = known.anyway
+        self._usual = known.usual
+        self._state, commands = known.usual.begun
+        self._run(commands)
+
+    def _start_short(self, route: Route, chosen: Plan, waits: tuple[Failure, ...]) -> None:
+        """Some targets asked for time, or there is none to be tried."""
         self._anyway = chosen.anyway
-        self._state = machine.State(route, chosen.targets)
-        if chosen.skipped:
-            self._state = self._state._replace(failures=asked_for_time(chosen, self.began))
+        self._state = machine.State(route, chosen.targets, failures=waits)
         if chosen.targets:
             self._feed(machine.Begin())
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from proxy.core.attempt import Usual, usual
@@ -90,3 +91,12 @@ class Road:
     def __post_init__(self) -> None:
         object.__setattr__(self, "usual", usual(self.route))
         object.__setattr__(self, "usual_vectors", usual(self.vectors))
+
+
+class Planned(NamedTuple):
+    """A plan that requests of a route share, until this time on the engine's clock."""
+
+    route: Route
+    until: float
+    anyway: bool
+    usual: Usual
