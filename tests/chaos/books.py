@@ -76,5 +76,6 @@ class Books:
     def _unheard(self, row: Row) -> bool:
         """It came to its end, and not with the usage that the upstream said. One that was struck down after its
         finish_reason may have said none."""
-        said = any(each[:2] == row.place for each in self.said)
-        return row.ended == "served" and row.usage_source != "reported" and (said or not row.output)
+        if row.ended != "served" or row.usage_source == "reported":
+            return False
+        return not row.output or any(each[:2] == row.place for each in self.said)
