@@ -7,7 +7,7 @@ from typing import Any
 from proxy.backends.openai import OpenAIDialect
 from proxy.backends.openai_stream import ChatDecoder
 from proxy.core.chat import ChatRequest, Event, Kind
-from proxy.core.dialect import Decoder, Prepared
+from proxy.core.dialect import UNSTAMPED, Decoder, Prepared, Stamp
 
 
 class LlamaDecoder(ChatDecoder):
@@ -51,5 +51,5 @@ class LlamaDialect(OpenAIDialect):
             request = request._replace(body={**request.body, "return_progress": True})
         return super().chat(request)
 
-    def decoder(self, *, wants_usage: bool, model: str | None = None) -> Decoder:
+    def decoder(self, *, wants_usage: bool, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Decoder:
         return LlamaDecoder(self._errors, wants_usage=wants_usage, model=model)

@@ -15,7 +15,7 @@ from proxy.backends.openai_stream import ChatDecoder
 from proxy.config.values import Backend
 from proxy.core.call import Headers, HttpCall
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
-from proxy.core.dialect import Decoder, Prefill, Prepared
+from proxy.core.dialect import UNSTAMPED, Decoder, Prefill, Prepared, Stamp
 from proxy.core.failure import Failure
 from proxy.core.route import Target
 from proxy.core.secret import Secret
@@ -52,6 +52,9 @@ class OpenAICompatible:
 class OpenAIDialect:
     """One target at an OpenAI-speaking backend; see `proxy.core.dialect.Dialect`."""
 
+    speaks: frozenset[str] = frozenset()
+    stream_type = b"event-stream"
+
     __slots__ = (
         "_adapts",
         "_asks_usage",
@@ -60,6 +63,7 @@ class OpenAIDialect:
         "_head",
         "_model",
         "_prefix",
+        "_refuses",
         "_renames",
         "_spec",
         "_stream_head",
@@ -79,6 +83,7 @@ class OpenAIDialect:
         if target.prefill and self.prefill is None:
             self.prefill = Prefill()
         self.repeatable = spec.repeatable
+        self._refuses = spec.refuses - target.drop
         self._without = target.drop | spec.refuses
         self._adapts = bool(target.defaults or target.overrides)
         self._renames = bool(spec.renames)
@@ -106,30 +111,34 @@ class OpenAIDialect:
         """
         body, dropped = self._adapted(request.body, request.model)
         if not request.stream:
-            return _new(Prepared, (HttpCall(self._head, orjson.dumps(body)), dropped))
+            return self._prepared(self._head, body, dropped)
         if self._asks_usage and not request.wants_usage:
             options = body.get("stream_options")
             if options is None:
                 body["stream_options"] = {"include_usage": True}
             elif isinstance(options, dict):
                 body["stream_options"] = {**options, "include_usage": True}
-        return Prepared(HttpCall(self._stream_head, orjson.dumps(body)), dropped)
+        return self._prepared(self._stream_head, body, dropped)
 
     def embed(self, request: EmbedRequest) -> Prepared:
         body, dropped = self._adapted(request.body, request.model)
-        return Prepared(HttpCall(self._embed_head, orjson.dumps(body)), dropped)
+        return self._prepared(self._embed_head, body, dropped)
 
-    def completion(self, body: bytes, *, model: str | None = None) -> Completion | Failure:
+    def completion(self, body: bytes, *, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Completion | Failure:
         return read_completion(body, self._errors, model)
 
     def embedding(self, body: bytes, *, base64: bool, model: str | None = None) -> Embedding | Failure:
         return read_embedding(body, self._errors, base64=base64, model=model)
 
-    def decoder(self, *, wants_usage: bool, model: str | None = None) -> Decoder:
+    def decoder(self, *, wants_usage: bool, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Decoder:
         return ChatDecoder(self._errors, wants_usage=wants_usage, model=model)
 
     def failure(self, status: int, headers: Headers, body: bytes) -> Failure:
         return self._errors.failure(status, headers, body)
+
+    def _prepared(self, head: bytes, body: dict[str, Any], dropped: tuple[str, ...]) -> Prepared:
+        unsupported = tuple(name for name in dropped if name in self._refuses) if dropped else ()
+        return _new(Prepared, (HttpCall(head, orjson.dumps(body)), dropped, unsupported))
 
     def _adapted(self, asked: Mapping[str, Any], model: str) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The request for this target, and what had to be left out of it."""

@@ -9,12 +9,13 @@ from typing import Any
 from proxy.config.check import Found
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.refs import digest
+from proxy.config.spec.options import OPTIONS
 from proxy.config.spec.top import LEDGER_PATH
 from proxy.config.values import Backend, CallerKey, Config, Cors, LeftOut, Listen, LocalModel
 from proxy.config.variables import why_missing
 from proxy.core.outcome import How
 from proxy.core.price import FREE, Price
-from proxy.core.route import Hedge, OnCut, Retry, Route, Target
+from proxy.core.route import Hedge, OnCut, Retry, Route, Target, Unsupported
 from proxy.core.secret import Secret
 
 Plain = Mapping[str, Any]
@@ -73,6 +74,7 @@ def _backend(name: str, plain: Plain, missing: tuple[str, ...]) -> Backend:
         headers=_headers([plain]),
         concurrency=plain.get("concurrency"),
         missing=missing,
+        options=MappingProxyType({key.name: plain[key.name] for key in OPTIONS.get(row.name, ()) if key.name in plain}),
         engine=plain.get("engine", "auto"),
         isolation=plain.get("isolation", "process"),
         models=MappingProxyType(models),
@@ -98,6 +100,7 @@ def _route(
         reply_model_is_route=plain.get("reply_model") == "route",
         same_vectors=plain.get("same_vectors", False),
         filtered_goes_elsewhere=plain.get("on_filter") == "next",
+        unsupported=Unsupported(plain.get("unsupported", Unsupported.NEXT.value)),
         **_streams(plain),
     )
 

@@ -13,7 +13,11 @@ class BackendType(NamedTuple):
     name: str
     doc: str
     base_url: str | None
-    """Used when none is given; `None`: one must be given."""
+    """Used when none is given; `None`: one must be given. Empty: its dialect makes one of the backend's options."""
+    key_variable: str = ""
+    """The environment variable that holds the key by the provider's own custom: it counts where the file names neither
+    a key nor another address, and while it is unset the backend is not configured. Empty: there is none."""
+    address: str = "Address up to and with /v1."
     ours: bool = False
     """Wayline runs it itself: no address, no key."""
     free: bool = False

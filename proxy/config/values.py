@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from proxy.core.route import Route, Target
 from proxy.core.secret import Secret
@@ -85,6 +86,8 @@ class Backend:
     """Requests in flight at all its targets together."""
     missing: tuple[str, ...] = ()
     """Names of the unset variables because of which it is not configured and left out; empty: it is in use."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What only backends of its type have; see proxy/config/spec/options.py."""
     # llamacpp only
     engine: str = "auto"
     """`auto`, `xllamacpp` or `llama-cpp-python`."""

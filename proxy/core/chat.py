@@ -10,8 +10,23 @@ from proxy.core.failure import Failure
 from proxy.core.usage import Usage
 
 
+class Native(NamedTuple):
+    """A request that came in another API than chat completions, in that API's own terms."""
+
+    api: str
+    """`messages` (Anthropic's) or `responses` (OpenAI's)."""
+    body: Mapping[str, Any]
+    headers: tuple[tuple[str, str], ...] = ()
+    """Headers of the client that belong to the request (`anthropic-beta`)."""
+    lost: tuple[str, ...] = ()
+    """What of it chat completions cannot express: only a target that speaks `api` itself can."""
+
+
 class ChatRequest(NamedTuple):
-    """One chat request. `body` is the parsed form of `raw` and is never changed."""
+    """One chat request, in the terms of chat completions. `body` is never changed.
+
+    `body` is the parsed form of `raw`, or, where the request came in another API, its translation.
+    """
 
     raw: bytes
     body: Mapping[str, Any]
@@ -19,6 +34,7 @@ class ChatRequest(NamedTuple):
     stream: bool
     wants_usage: bool
     """The client itself asked for a usage chunk (`stream_options.include_usage`)."""
+    native: Native | None = None
 
 
 class EmbedRequest(NamedTuple):

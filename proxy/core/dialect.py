@@ -20,10 +20,29 @@ class TooLarge(Malformed):
 
 
 class Prepared(NamedTuple):
-    """A call, and the names of the request's parameters that this target cannot express and that were left out."""
+    """A call, and what of the request is not in it."""
 
     call: HttpCall
     dropped: tuple[str, ...] = ()
+    """The names of all parameters of the request that were left out."""
+    unsupported: tuple[str, ...] = ()
+    """Those of them that this target cannot express. (The others the operator wants dropped.)"""
+
+
+class Stamp(NamedTuple):
+    """What a dialect that translates needs to write an answer: it has no clock and no chance of its own."""
+
+    id: str = ""
+    """The answer's id where the upstream gives none."""
+    created: int = 0
+    """Unix time in seconds."""
+    body: Mapping[str, Any] = {}
+    """The request in the terms of chat completions."""
+    native: str = ""
+    """The API whose own bytes are handed on as they are (one of `Dialect.speaks`); empty: chat completions."""
+
+
+UNSTAMPED = Stamp()
 
 
 class Prefill(NamedTuple):
@@ -105,15 +124,25 @@ class Dialect(Protocol):
         """The same request with the same seed (or greedy) gives the same bytes again."""
         ...
 
-    def chat(self, request: ChatRequest) -> Prepared:
-        """The call that asks this target."""
+    @property
+    def speaks(self) -> frozenset[str]:
+        """The APIs besides chat completions in which a request can be handed on as it came (`Native.api`)."""
         ...
 
-    def embed(self, request: EmbedRequest) -> Prepared:
-        """The call that asks this target for embeddings."""
+    @property
+    def stream_type(self) -> bytes:
+        """What the content type of its streams holds, in lower case (`event-stream`)."""
         ...
 
-    def completion(self, body: bytes, *, model: str | None = None) -> Completion | Failure:
+    def chat(self, request: ChatRequest) -> Prepared | Failure:
+        """The call that asks this target; a `Failure` (UNSUPPORTED) where it cannot be asked this at all."""
+        ...
+
+    def embed(self, request: EmbedRequest) -> Prepared | Failure:
+        """The call that asks this target for embeddings; a `Failure` where it has none, or not of this input."""
+        ...
+
+    def completion(self, body: bytes, *, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Completion | Failure:
         """A whole 2xx body; a `Failure` where it holds an error all the same. Raises `Malformed`.
 
         With `model`, that name stands in the answer instead of the upstream's.
@@ -124,7 +153,7 @@ class Dialect(Protocol):
         """A whole 2xx embeddings body, encoded as the client asked. Raises `Malformed`."""
         ...
 
-    def decoder(self, *, wants_usage: bool, model: str | None = None) -> Decoder:
+    def decoder(self, *, wants_usage: bool, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Decoder:
         """A new decoder. Without `wants_usage` the usage is taken out of what the client sees."""
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -102,6 +102,22 @@ def fallen_ill(health: Health, now: float, *, going_on: bool = False) -> Failure
         return None
     wait = health.cool_until - now if stands is Standing.COOLING else None
     return Failure(health.cause, "other requests found the target out of order", retry_after=wait)
+
+
+def able_first(targets: tuple[Target, ...], at: int, able: Callable[[Target], bool]) -> tuple[Target, ...]:
+    """The order in which those after place `at` that can express the whole request come before the one there, which
+    cannot: it is kept behind them, since most of an answer beats none. The same tuple where none of them can."""
+    can = [target for target in targets[at + 1 :] if able(target)]
+    if not can:
+        return targets
+    names = {target.name for target in can}
+    return (*targets[:at], *can, targets[at], *(t for t in targets[at + 1 :] if t.name not in names))
+
+
+def cannot(names: Iterable[str]) -> Failure:
+    """Why a target is not asked where the route says `unsupported: refuse`."""
+    told = ", ".join(f"'{name}'" for name in names)
+    return Failure(FailureKind.UNSUPPORTED, f"No target of this route supports {told}.", code="unsupported_parameter")
 
 
 def nothing_left(route: Route, plan: Plan, now: float) -> Failure:

@@ -21,7 +21,7 @@ LIMITS = ("max_tokens", "max_completion_tokens")
 def resume(request: ChatRequest, how: How, sent: Sent, prefill: Prefill | None) -> tuple[ChatRequest, Seam]:
     """The request for an attempt that goes on, and the seam for what it answers."""
     if how in (How.EXACT, How.REPLAY):
-        return request, Replayed(sent)
+        return (request if request.native is None else request._replace(native=None)), Replayed(sent)
     style = prefill or Prefill()
     text = sent.text
     if style.strips:
@@ -35,7 +35,7 @@ def resume(request: ChatRequest, how: How, sent: Sent, prefill: Prefill | None) 
     else:
         messages.append({"role": "user", "content": GO_ON})
     body["messages"] = messages
-    return request._replace(body=body, raw=b""), Prefilled(sent, sent.text[len(text) :])
+    return request._replace(body=body, raw=b"", native=None), Prefilled(sent, sent.text[len(text) :])
 
 
 def _less(body: Mapping[str, Any], text: str) -> dict[str, int]:

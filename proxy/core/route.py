@@ -40,6 +40,17 @@ class OnCut(Enum):
     """Cannot happen: nothing is sent until the answer is complete."""
 
 
+class Unsupported(Enum):
+    """What happens to a request that a target cannot express in full."""
+
+    NEXT = "next"
+    """A target of the route that can is asked before it; where none can, what it cannot express is left out."""
+    DROP = "drop"
+    """It is left out, and named in `x-wayline-dropped`."""
+    REFUSE = "refuse"
+    """The target is not asked."""
+
+
 class Hedge(NamedTuple):
     """A second target is started when no content came for some time; the first to give content wins."""
 
@@ -103,5 +114,7 @@ class Route:
     keep_alive: float = 15.0
     """A stream's client gets a comment when it had nothing for so many seconds."""
     hedge: Hedge | None = None
+    unsupported: Unsupported = Unsupported.NEXT
+    """What happens to a request that a target cannot express in full."""
     min_rate: float | None = None
     """Tokens a second below which, over 10 s, a stream counts as stalled; `None`: it never does."""

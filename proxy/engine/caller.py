@@ -17,6 +17,8 @@ class Won(NamedTuple):
     cost: Decimal | None
     """US dollars, where known by the time the headers go out."""
     dropped: tuple[str, ...]
+    native: str = ""
+    """The API of the client's own in which the answer's bytes are; empty: chat completions."""
 
 
 class Caller(Protocol):

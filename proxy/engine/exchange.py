@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 
 from proxy.core import attempt as machine
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
+from proxy.core.dialect import Prepared
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Ended, How
-from proxy.core.plan import Plan, asked_for_time, fallen_ill, nothing_left, plan
-from proxy.core.route import OnCut, Route
+from proxy.core.plan import Plan, able_first, asked_for_time, cannot, fallen_ill, nothing_left, plan
+from proxy.core.route import OnCut, Route, Target, Unsupported
+from proxy.core.seam import Seam
 from proxy.core.ways import Way
 from proxy.engine.account import finish_of, outcome_of
 from proxy.engine.attempt import Attempt
 from proxy.engine.caller import Caller, Won
-from proxy.engine.lane import Planned, Road
+from proxy.engine.lane import Lane, Planned, Road
 from proxy.engine.mending import Mending, holds_structure
 from proxy.engine.roads import MAX_DIRECT
 from proxy.engine.timed import Timed
@@ -171,6 +173,8 @@ class Exchange(Timed):
     def commit(self, attempt: Attempt) -> None:
         """The first content of this attempt goes to the client now."""
         going_on = self._state.phase is machine.Phase.MENDING
+        if attempt.native:
+            self._mending = None  # only the API's own server could go on in its words
         self._attempt = attempt
         self._feed(machine.Committed(attempt.number))
         if not going_on:
@@ -239,15 +243,52 @@ class Exchange(Timed):
             if ill is not None:
                 self._not_sent(number, ill)
                 return
+        request = self.request
+        seam: Seam | None = None
+        if how is not _FRESH:
+            assert self._mending is not None
+            request, seam = self._mending.resume(how, lane)
+        prepared = lane.prepare(request)
+        if isinstance(prepared, Failure):
+            self._not_sent(number, prepared)
+            return
+        if prepared[2] and how is _FRESH and self._goes_elsewhere(command, prepared):
+            return
+        self._go(command, lane, request, seam, prepared, now)
+
+    def _goes_elsewhere(self, command: machine.Send, prepared: Prepared) -> bool:
+        """The target cannot express all of the request: what follows is the route's to say (`unsupported`)."""
+        state, policy = self._state, self.road.route.unsupported
+        if policy is Unsupported.REFUSE:
+            self._not_sent(command.number, cannot(prepared.unsupported))
+            return True
+        if policy is Unsupported.DROP:
+            return False
+        order = able_first(state.targets, state.live[-1].at, self._able)
+        if order is state.targets:
+            return False
+        self._state = state._replace(targets=order)
+        self._send(command._replace(target=order[state.live[-1].at]))
+        return True
+
+    def _able(self, target: Target) -> bool:
+        prepared = self.road.lanes[target.name].prepare(self.request)
+        return not isinstance(prepared, Failure) and not prepared.unsupported
+
+    def _go(
+        self,
+        command: machine.Send,
+        lane: Lane,
+        request: ChatRequest | EmbedRequest,
+        seam: Seam | None,
+        prepared: Prepared,
+        now: float,
+    ) -> None:
+        number, target, how = command
         if not lane.enter():
             self._not_sent(number, FULL)
             return
-        if how is _FRESH:
-            attempt = Attempt(self, self.request, lane, number, now)
-        else:
-            assert self._mending is not None
-            request, seam = self._mending.resume(how, lane)
-            attempt = Attempt(self, request, lane, number, now, how, seam)
+        attempt = Attempt(self, request, lane, number, now, prepared, how, seam)
         attempt.unsent = self._unsent
         self._live[number] = attempt
         self._attempt = attempt
@@ -326,4 +367,5 @@ class Exchange(Timed):
             self._state.sends - self._unsent,
             self._last_cost if known else None,
             attempt.dropped,
+            attempt.native,
         )

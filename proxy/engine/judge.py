@@ -4,28 +4,34 @@ from __future__ import annotations
 
 from proxy.core.call import Headers
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
-from proxy.core.dialect import Dialect, Malformed
+from proxy.core.dialect import Dialect, Malformed, Stamp
 from proxy.core.failure import Failure, FailureKind
 
 K = FailureKind
 
 
-def is_event_stream(headers: Headers) -> bool | None:
-    """`None` when the upstream names no type."""
+def is_stream(headers: Headers, kind: bytes) -> bool | None:
+    """Is it a stream of this kind? `None` when the upstream names no type."""
     for name, value in headers:
         if name == b"content-type":
-            return b"event-stream" in value.lower()
+            return kind in value.lower()
     return None
 
 
 def whole(
-    dialect: Dialect, request: ChatRequest | EmbedRequest, body: bytes, *, status: int | None, model: str | None
+    dialect: Dialect,
+    request: ChatRequest | EmbedRequest,
+    body: bytes,
+    *,
+    status: int | None,
+    model: str | None,
+    stamp: Stamp,
 ) -> Completion | Embedding | Failure:
     """A whole 2xx body where one was asked for; what says nothing is still a `Completion`, and `empty`."""
     try:
         if isinstance(request, EmbedRequest):
             return dialect.embedding(body, base64=request.base64, model=model)
-        return dialect.completion(body, model=model)
+        return dialect.completion(body, model=model, stamp=stamp)
     except Malformed as error:
         kind = K.EMPTY_ANSWER if not body else K.WRONG_TYPE if body.lstrip()[:1] == b"<" else K.MALFORMED
         return Failure(kind, str(error), status)

@@ -8,7 +8,10 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from proxy.core.attempt import Usual, usual
-from proxy.core.dialect import Dialect
+from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.credential import Credential
+from proxy.core.dialect import Dialect, Prepared
+from proxy.core.failure import Failure
 from proxy.core.place import Place
 from proxy.core.route import Route, Target
 
@@ -54,12 +57,18 @@ class Lane:
     dialect: Dialect
     place: Place
     gates: tuple[Gate, ...]
+    credential: Credential | None = None
+    """What makes each call acceptable to the backend; `None`: the key, if any, stands in the dialect's head."""
     soonest: float = field(init=False)
     """Seconds after which the first of the target's times can be over."""
 
     def __post_init__(self) -> None:
         times = self.target.timeouts
         object.__setattr__(self, "soonest", min(times.first, times.idle, times.total))
+
+    def prepare(self, request: ChatRequest | EmbedRequest) -> Prepared | Failure:
+        """The call that asks the target, or why it cannot be asked this."""
+        return self.dialect.chat(request) if isinstance(request, ChatRequest) else self.dialect.embed(request)
 
     def enter(self) -> bool:
         """Take a place in every gate, or in none."""

@@ -12,7 +12,7 @@ import orjson
 
 from proxy.core.call import HttpCall
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest, End, Event, Kind
-from proxy.core.dialect import Decoder, Dialect, Malformed
+from proxy.core.dialect import Decoder, Dialect, Malformed, Prepared
 from proxy.core.failure import Failure
 from proxy.core.usage import Usage
 from proxy.testing.exchange import Exchange
@@ -45,6 +45,13 @@ def embed_request(exchange: Exchange) -> EmbedRequest:
     return EmbedRequest(orjson.dumps(body), body, ROUTE, body.get("encoding_format") == "base64")
 
 
+def prepared(found: Prepared | Failure) -> Prepared:
+    """What a dialect gives to be sent; an `AssertionError` where it does not send it."""
+    if isinstance(found, Failure):
+        raise AssertionError(f"it is not sent: {found!r}")
+    return found
+
+
 def run(decoder: Decoder, pieces: Iterable[bytes]) -> tuple[object, ...]:
     """All that a decoder says of these pieces; `("malformed",)` when it gives them up."""
     events: list[Event] = []
@@ -60,16 +67,16 @@ def run(decoder: Decoder, pieces: Iterable[bytes]) -> tuple[object, ...]:
 def check_call(dialect: Dialect, exchange: Exchange) -> None:
     """What would be sent is what the provider accepted, and on a stream usage is asked for besides."""
     if exchange.endpoint == "embeddings":
-        _same_call(dialect.embed(embed_request(exchange)).call, exchange, exchange.sent)
+        _same_call(prepared(dialect.embed(embed_request(exchange))).call, exchange, exchange.sent)
         return
     sent = dict(exchange.sent)
     if exchange.streaming:
         sent["stream_options"] = {**(sent.get("stream_options") or {}), "include_usage": True}
     asked_itself = isinstance(exchange.asked.get("stream_options"), dict)
     for wants_usage in {False, asked_itself}:
-        prepared = dialect.chat(chat_request(exchange, wants_usage=wants_usage))
-        _same_call(prepared.call, exchange, sent)
-        expect(not prepared.dropped, f"{exchange.id}: nothing that the provider accepts is dropped")
+        asked = prepared(dialect.chat(chat_request(exchange, wants_usage=wants_usage)))
+        _same_call(asked.call, exchange, sent)
+        expect(not asked.dropped, f"{exchange.id}: nothing that the provider accepts is dropped")
 
 
 def _same_call(call: HttpCall, exchange: Exchange, sent: Any) -> None:
@@ -225,12 +232,12 @@ def check_bounded(dialect: Dialect, piece: bytes, most: int, size: int = 65536) 
 
 def check_discreet(dialect: Dialect, secret: str, exchange: Exchange) -> None:
     """The key is in no form of anything that could be printed, not even when the provider repeats it."""
-    prepared = dialect.chat(chat_request(exchange, wants_usage=False))
-    expect(secret.encode() in prepared.call.head, "the key is sent")
+    asked = prepared(dialect.chat(chat_request(exchange, wants_usage=False)))
+    expect(secret.encode() in asked.call.head, "the key is sent")
     echo = orjson.dumps(
         {"error": {"message": f"{exchange.url} does not know {secret}", "code": secret, "param": secret}}
     )
-    shown: list[object] = [dialect, prepared, prepared.call, dialect.decoder(wants_usage=False)]
+    shown: list[object] = [dialect, asked, asked.call, dialect.decoder(wants_usage=False)]
     shown += [dialect.failure(status, [], echo) for status in (400, 401, 404, 429, 500)]
     for thing in shown:
         expect(secret not in f"{thing!r} {thing!s}", f"the key is in the printed form of {type(thing).__name__}")

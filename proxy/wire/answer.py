@@ -69,7 +69,7 @@ class Answer:
         self._reply.end(in_band(failure, request_id=self._id, received=chars))
 
     def _told(self, kind: bytes, won: Won) -> bytes:
-        route, target, attempts, cost, dropped = won
+        route, target, attempts, cost, dropped, _ = won
         head = kind + id_lines(self._id) + _won(route, target, attempts)
         if cost is not None:
             head += b"x-wayline-cost: %b\r\n" % _money(cost)

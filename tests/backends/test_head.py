@@ -11,11 +11,12 @@ from proxy.config.values import Backend
 from proxy.core.call import Origin
 from proxy.core.chat import ChatRequest
 from proxy.core.route import Target
+from proxy.testing.conformance import prepared
 
 
 def line(backend: Backend) -> str:
     body = {"model": "m", "messages": []}
-    call = bind(backend, Target("b/m", "b", "m")).chat(ChatRequest(b"", body, "m", False, False)).call
+    call = prepared(bind(backend, Target("b/m", "b", "m")).chat(ChatRequest(b"", body, "m", False, False))).call
     first, host = call.head.decode().split("\r\n")[:2]
     return f"{first.split()[1]} at {host.removeprefix('Host: ')}"
 

@@ -9,6 +9,7 @@ from proxy.config.values import Backend
 from proxy.core.chat import ChatRequest
 from proxy.core.dialect import Dialect
 from proxy.core.route import Target
+from proxy.testing.conformance import prepared
 
 
 def _dialect() -> Dialect:
@@ -44,5 +45,5 @@ def test_without_that_event_nothing_is_counted() -> None:
 def test_only_a_stream_asks_for_it() -> None:
     body = {"model": "m", "messages": []}
     for stream in (False, True):
-        call = _dialect().chat(ChatRequest(b"", {**body, "stream": stream}, "m", stream, False)).call
+        call = prepared(_dialect().chat(ChatRequest(b"", {**body, "stream": stream}, "m", stream, False))).call
         assert orjson.loads(call.body).get("return_progress") is (True if stream else None)

@@ -17,8 +17,10 @@ from proxy.backends.registry import bind
 from proxy.config.values import Backend
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.dialect import Dialect, Prepared
+from proxy.core.failure import Failure
 from proxy.core.route import Target
 from proxy.core.secret import Secret
+from proxy.testing.conformance import prepared
 
 KEY = "sk-thekeythatmustnotgetout0123456789"
 
@@ -28,8 +30,8 @@ def request(body: Mapping[str, Any], *, wants_usage: bool = False) -> ChatReques
     return ChatRequest(orjson.dumps(whole), whole, whole["model"], bool(whole.get("stream")), wants_usage)
 
 
-def sent(prepared: Prepared) -> Any:
-    return orjson.loads(prepared.call.body)
+def sent(found: Prepared | Failure) -> Any:
+    return orjson.loads(prepared(found).call.body)
 
 
 def target(**more: Any) -> Target:
@@ -40,8 +42,8 @@ def at(url: str = "https://api.example.com/v1", aim: Target | None = None, **bac
     return bind(Backend("cloud", "openai", url, Secret(KEY), **backend), aim or target())
 
 
-def lines(prepared: Prepared) -> list[str]:
-    return prepared.call.head.decode("latin-1").split("\r\n")
+def lines(found: Prepared | Failure) -> list[str]:
+    return prepared(found).call.head.decode("latin-1").split("\r\n")
 
 
 def test_the_head_is_ready_but_for_its_framing() -> None:
@@ -131,17 +133,18 @@ def test_defaults_give_way_to_the_client_and_overrides_do_not() -> None:
 
 
 def test_what_a_target_does_not_take_is_left_out_and_named() -> None:
-    prepared = at(aim=target(drop=frozenset({"seed", "logit_bias", "n"}))).chat(
-        request({"seed": 1, "n": 2, "user": "x"})
+    asked = prepared(
+        at(aim=target(drop=frozenset({"seed", "logit_bias", "n"}))).chat(request({"seed": 1, "n": 2, "user": "x"}))
     )
-    assert prepared.dropped == ("n", "seed")
-    assert sent(prepared) == {"model": "gpt", "messages": [], "user": "x"}
+    assert asked.dropped == ("n", "seed")
+    assert asked.unsupported == ()  # it is the operator who does not want them
+    assert sent(asked) == {"model": "gpt", "messages": [], "user": "x"}
 
 
 def test_a_target_that_does_not_take_stream_options_is_not_asked_for_usage() -> None:
-    prepared = at(aim=target(drop=frozenset({"stream_options"}))).chat(request({"stream": True}))
-    assert "stream_options" not in sent(prepared)
-    assert prepared.dropped == ()
+    asked = prepared(at(aim=target(drop=frozenset({"stream_options"}))).chat(request({"stream": True})))
+    assert "stream_options" not in sent(asked)
+    assert asked.dropped == ()
 
 
 def test_a_provider_is_data() -> None:
@@ -155,11 +158,11 @@ def test_a_provider_is_data() -> None:
     )
     backend = Backend("other", "other", api_key=Secret(KEY))
     dialect = OpenAIDialect(spec, address(spec.base_url), backend, target())
-    prepared = dialect.chat(request({"stream": True, "seed": 3, "logit_bias": {}}))
-    assert lines(prepared)[0] == "POST /chat/completions HTTP/1.1"
-    assert f"api-key: {KEY}" in lines(prepared)
-    assert prepared.dropped == ("logit_bias",)
-    assert sent(prepared) == {"model": "gpt", "messages": [], "stream": True, "random_seed": 3}
+    asked = prepared(dialect.chat(request({"stream": True, "seed": 3, "logit_bias": {}})))
+    assert lines(asked)[0] == "POST /chat/completions HTTP/1.1"
+    assert f"api-key: {KEY}" in lines(asked)
+    assert asked.dropped == asked.unsupported == ("logit_bias",)
+    assert sent(asked) == {"model": "gpt", "messages": [], "stream": True, "random_seed": 3}
 
 
 def test_a_target_without_a_model_of_its_own_sends_the_one_that_was_named() -> None:
@@ -199,5 +202,5 @@ def test_any_request_arrives_as_asked_and_is_itself_not_changed(body: dict[str, 
 def test_of_two_keys_of_one_name_only_the_one_that_was_checked_is_sent() -> None:
     raw = b'{"model":"dear","model":"chat","messages":[],"mod\\u0065l":"chat"}'
     body = orjson.loads(raw)
-    prepared = at().chat(ChatRequest(raw, body, "chat", False, False))
-    assert prepared.call.body.count(b"model") == 1
+    asked = prepared(at().chat(ChatRequest(raw, body, "chat", False, False)))
+    assert asked.call.body.count(b"model") == 1

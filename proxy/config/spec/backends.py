@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from proxy.config.kinds import BACKEND_TYPES, BackendType
 from proxy.config.spec.numbers import Whole
+from proxy.config.spec.options import OPTIONS
 from proxy.config.spec.scalars import Choice, Flag, Text, Url
 from proxy.config.spec.settings import PREFILL, SETTINGS, concurrency
 from proxy.config.spec.shapes import Key, MapOf, Table, Variants
@@ -71,8 +72,9 @@ def _table(row: BackendType) -> Table:
     kind = Key("type", Choice((row.name,)), row.doc, required=True)
     if row.ours:
         return Table(f"a backend of type {row.name}", (kind, *_OURS), variables_may_be_unset=True)
-    address = Key("base_url", Url(), "Address up to and with /v1.", row.base_url, required=row.base_url is None)
-    return Table(f"a backend of type {row.name}", (kind, address, *_NETWORK), variables_may_be_unset=True)
+    address = Key("base_url", Url(), row.address, row.base_url, required=row.base_url is None)
+    keys = (kind, address, *OPTIONS.get(row.name, ()), *_NETWORK)
+    return Table(f"a backend of type {row.name}", keys, variables_may_be_unset=True)
 
 
 BACKEND = Variants(

@@ -9,7 +9,7 @@ from proxy.config.spec.settings import PREFILL, SETTINGS, concurrency
 from proxy.config.spec.shapes import Either, Key, ListOf, MapOf, Table
 from proxy.config.spec.streams import STREAMS
 from proxy.config.values import Cors, Listen
-from proxy.core.route import Route
+from proxy.core.route import Route, Unsupported
 
 _L = Listen()
 _C = Cors(())
@@ -110,6 +110,14 @@ ROUTE = Table(
             Choice(("error", "next")),
             "A content filter's refusal: told to the client, or tried at the next target.",
             "error",
+        ),
+        Key(
+            "unsupported",
+            Choice(tuple(policy.value for policy in Unsupported)),
+            "What a target cannot express of a request. next: targets of the route that can are asked first, and only "
+            "where none can it is left out; drop: it is left out, and named in `x-wayline-dropped`; refuse: the "
+            "target is not asked.",
+            _R.unsupported.value,
         ),
         *STREAMS,
         concurrency(_EACH),
