@@ -64,13 +64,14 @@ def run(decoder: Decoder, pieces: Iterable[bytes]) -> tuple[object, ...]:
     return (events, end, decoder.usage, decoder.chars, decoder.model, decoder.finished, decoder.filtered, decoder.empty)
 
 
-def check_call(dialect: Dialect, exchange: Exchange) -> None:
-    """What would be sent is what the provider accepted, and on a stream usage is asked for besides."""
+def check_call(dialect: Dialect, exchange: Exchange, *, asks_usage: bool = True) -> None:
+    """What would be sent is what the provider accepted. `asks_usage`: on a stream usage is asked for besides, in
+    OpenAI's way."""
     if exchange.endpoint == "embeddings":
         _same_call(prepared(dialect.embed(embed_request(exchange))).call, exchange, exchange.sent)
         return
     sent = dict(exchange.sent)
-    if exchange.streaming:
+    if exchange.streaming and asks_usage:
         sent["stream_options"] = {**(sent.get("stream_options") or {}), "include_usage": True}
     asked_itself = isinstance(exchange.asked.get("stream_options"), dict)
     for wants_usage in {False, asked_itself}:
@@ -182,9 +183,12 @@ def check_cuts(dialect: Dialect, body: bytes, cuts: Iterable[Sequence[int]]) -> 
         )
 
 
-def check_truncation(dialect: Dialect, exchange: Exchange, cuts: Iterable[int]) -> None:
-    """A stream that breaks off before every choice has its finish reason is truncated, never complete."""
-    finished_at = finish_offset(exchange)
+def check_truncation(dialect: Dialect, exchange: Exchange, cuts: Iterable[int], finished_at: int | None = None) -> None:
+    """A stream that breaks off before every choice has its finish reason is truncated, never complete.
+
+    `finished_at`: the first cut after which it is complete; by default found by reading the recording as OpenAI's.
+    """
+    finished_at = finish_offset(exchange) if finished_at is None else finished_at
     for cut in cuts:
         decoder = dialect.decoder(wants_usage=False)
         decoder.feed(exchange.body[:cut])

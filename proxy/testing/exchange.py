@@ -2,9 +2,10 @@
 
     {"id": "groq-160", "provider": "groq", "endpoint": "chat" | "embeddings", "status": 400, "streaming": false,
      "source": {"repo": …, "commit": …, "path": …},
+     "model": "…",                          the model asked for, where the body does not name it
      "asked": {…},                          the client's request in OpenAI's terms; left out where it is the same
      "request": {"url": …, "body": {…}},    what the provider accepted
-     "response": {"headers": {…}, "body": "…"},
+     "response": {"headers": {…}, "body": "…" | {"b64": "…"}},
      "golden": {…}}
 
 `golden` holds what a right dialect gets out of it, found by other means than the dialect. For an answer: `model`,
@@ -16,6 +17,7 @@ For embeddings: `model`, `usage` and the number of `vectors`. For an error: `fai
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,11 +44,13 @@ class Exchange:
     headers: Headers
     body: bytes
     golden: Mapping[str, Any]
+    named: str = ""
+    """The model asked for, where the body does not name it."""
 
     @property
     def model(self) -> str:
         """The model that was asked for, as the provider names it."""
-        return str(self.sent["model"])
+        return self.named or str(self.sent["model"])
 
     def base_url(self, below: str) -> str:
         """The address that a configuration would name, given the path `below` it that the dialect adds."""
@@ -59,6 +63,10 @@ class Exchange:
 def load(path: Path) -> list[Exchange]:
     """All exchanges of a file."""
     return [_exchange(orjson.loads(line)) for line in path.read_bytes().splitlines()]
+
+
+def _bytes(body: str | dict[str, str]) -> bytes:
+    return body.encode() if isinstance(body, str) else base64.b64decode(body["b64"])
 
 
 def _exchange(row: dict[str, Any]) -> Exchange:
@@ -74,6 +82,7 @@ def _exchange(row: dict[str, Any]) -> Exchange:
         url=request["url"],
         sent=request["body"],
         headers=[(name.lower().encode(), value.encode()) for name, value in response["headers"].items()],
-        body=response["body"].encode(),
+        body=_bytes(response["body"]),
         golden=row["golden"],
+        named=row.get("model", ""),
     )
