@@ -14,12 +14,15 @@ class Native(NamedTuple):
     """A request that came in another API than chat completions, in that API's own terms."""
 
     api: str
-    """`messages` (Anthropic's) or `responses` (OpenAI's)."""
+    """`messages` (Anthropic's), `responses` or `completions` (OpenAI's)."""
     body: Mapping[str, Any]
     headers: tuple[tuple[str, str], ...] = ()
     """Headers of the client that belong to the request (`anthropic-beta`)."""
     lost: tuple[str, ...] = ()
     """What of it chat completions cannot express: only a target that speaks `api` itself can."""
+    minor: tuple[str, ...] = ()
+    """What besides is left out elsewhere, and named, but is no reason to prefer a target: it only tunes how `api`'s own
+    server works."""
 
 
 class ChatRequest(NamedTuple):

@@ -6,7 +6,7 @@ import time
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from proxy.core.chat import ChatRequest
+from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.failure import Failure
 from proxy.core.outcome import Ended, Finish, Outcome
 from proxy.core.price import cost
@@ -66,6 +66,13 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
     )
 
 
+def _endpoint(request: ChatRequest | EmbedRequest) -> str:
+    if not isinstance(request, ChatRequest):
+        return "embed"
+    native = request.native
+    return "chat" if native is None else native.api
+
+
 def finish_of(
     exchange: Exchange,
     attempt: Attempt | None,
@@ -88,7 +95,7 @@ def finish_of(
             sends,
             status,
             exchange.stream,
-            "chat" if isinstance(exchange.request, ChatRequest) else "embed",
+            _endpoint(exchange.request),
             exchange.started_at,
             time.monotonic() - began,
             None if first is None else first - began,

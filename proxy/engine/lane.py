@@ -68,7 +68,14 @@ class Lane:
 
     def prepare(self, request: ChatRequest | EmbedRequest) -> Prepared | Failure:
         """The call that asks the target, or why it cannot be asked this."""
-        return self.dialect.chat(request) if isinstance(request, ChatRequest) else self.dialect.embed(request)
+        if not isinstance(request, ChatRequest):
+            return self.dialect.embed(request)
+        prepared = self.dialect.chat(request)
+        native = request.native
+        if native is None or native.api in self.dialect.speaks or isinstance(prepared, Failure):
+            return prepared
+        call, dropped, unsupported = prepared
+        return Prepared(call, (*dropped, *native.lost, *native.minor), (*unsupported, *native.lost))
 
     def enter(self) -> bool:
         """Take a place in every gate, or in none."""

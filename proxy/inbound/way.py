@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from proxy.core.chat import ChatRequest
 
@@ -26,12 +26,16 @@ class Fault(NamedTuple):
     code: str | None = None
     param: str | None = None
     request_id: str = ""
+    """Empty where the connection itself refuses, before the request has one."""
     received_chars: int | None = None
     """Characters of the answer that the client has; `None`: it is not known, or nothing was sent."""
 
 
 class Renderer(Protocol):
-    """One answer in the API's own words, made from what the engine gives in chat completions'."""
+    """One answer in the API's own words, made from what the engine gives in chat completions'.
+
+    Nothing that comes from an upstream makes it raise: what it does not know it passes over.
+    """
 
     def whole(self, body: bytes) -> bytes:
         """A complete answer, from a chat completion."""
@@ -46,7 +50,8 @@ class Renderer(Protocol):
         ...
 
     def broken(self, fault: Fault) -> bytes:
-        """The end of a stream that will not be complete."""
+        """The end of a stream that will not be complete. (Also asked of a renderer that was given nothing yet: where
+        only comments were sent, or the upstream's own bytes.)"""
         ...
 
 
@@ -55,13 +60,16 @@ class Api(Protocol):
 
     @property
     def name(self) -> str:
-        """`messages`, `responses`, `completions`: also the endpoint's word in metrics, log and ledger."""
+        """`messages`, `responses`, `completions`: also the endpoint's word in metrics and log."""
         ...
 
-    def read(self, raw: bytes, fields: Mapping[bytes, bytes], max_depth: int) -> ChatRequest | Wrong:
-        """The chat request that says the same. `fields`: the request's headers, names in lower case.
+    def read(self, body: dict[str, Any], raw: bytes, fields: Mapping[bytes, bytes]) -> ChatRequest | Wrong:
+        """The chat request that says the same. `body`: the parsed form of `raw`, a JSON object whose nesting was
+        checked. `fields`: the request's headers, names in lower case. Whatever it is given, it does not raise.
 
-        What chat completions cannot express travels in `ChatRequest.native`, and is named there (`lost`).
+        `ChatRequest.native` is always set, with `api` = `name`: what chat completions cannot express travels there,
+        and is named there (`lost`, `minor`). A stream asks for usage (`wants_usage`, and `stream_options` in the
+        body), where the API has a place for it.
         """
         ...
 
@@ -72,6 +80,14 @@ class Api(Protocol):
         """
         ...
 
-    def error(self, fault: Fault) -> bytes:
-        """The body of an error response."""
+    def lines(self, request_id: str) -> bytes:
+        """Header lines that every response of this API has besides, each ended by CRLF."""
+        ...
+
+    def error(self, fault: Fault) -> tuple[int, bytes]:
+        """Status and body of an error response."""
+        ...
+
+    def ending(self, last: bytes) -> bytes:
+        """What a complete stream of the upstream's own bytes still lacks; `last`: the piece sent last."""
         ...

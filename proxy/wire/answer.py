@@ -60,6 +60,7 @@ class Answer:
             self.broken(failure, 0)
             return
         status, headers, body = from_failure(failure, retry_after=retry_after, request_id=self._id)
+        status, body = self._error(failure, status, body)
         tried = b"x-wayline-route: %b\r\nx-wayline-attempts: %d\r\n" % (_clean(self._route), attempts)
         if target:
             tried += b"x-wayline-target: " + _clean(target) + b"\r\n"
@@ -67,6 +68,10 @@ class Answer:
 
     def broken(self, failure: Failure, chars: int | None) -> None:
         self._reply.end(in_band(failure, request_id=self._id, received=chars))
+
+    def _error(self, failure: Failure, status: int, body: bytes) -> tuple[int, bytes]:
+        """Status and body as the API that was called says them."""
+        return status, body
 
     def _told(self, kind: bytes, won: Won) -> bytes:
         route, target, attempts, cost, dropped, _ = won

@@ -29,7 +29,7 @@ def _bad(message: str, param: str | None = None, code: str | None = None) -> Bad
 
 def chat_request(raw: bytes, max_depth: int) -> ChatRequest | BadBody:
     """The body of `POST /v1/chat/completions`."""
-    body = _object(raw, max_depth)
+    body = json_object(raw, max_depth)
     if isinstance(body, BadBody):
         return body
     model = body.get("model")
@@ -53,7 +53,7 @@ def chat_request(raw: bytes, max_depth: int) -> ChatRequest | BadBody:
 
 def embed_request(raw: bytes, max_depth: int) -> EmbedRequest | BadBody:
     """The body of `POST /v1/embeddings`."""
-    body = _object(raw, max_depth)
+    body = json_object(raw, max_depth)
     if isinstance(body, BadBody):
         return body
     model = body.get("model")
@@ -82,7 +82,8 @@ def _no_messages(body: dict[str, Any]) -> BadBody:
     return _bad("'messages' must be a list that is not empty.", "messages")
 
 
-def _object(raw: bytes, max_depth: int) -> dict[str, Any] | BadBody:
+def json_object(raw: bytes, max_depth: int) -> dict[str, Any] | BadBody:
+    """A body that must be a JSON object, nested no deeper than that."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

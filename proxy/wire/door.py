@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 
 from proxy.config.values import Cors, Listen
 from proxy.wire.cors import CorsPolicy
-from proxy.wire.reply import Endpoint
+from proxy.wire.errors import Refusal
+from proxy.wire.reply import Endpoint, Worded
 
 OPEN_WHILE_DRAINING = frozenset({b"/healthz", b"/readyz", b"/metrics"})
 """Paths that are answered to the end: whoever watches us must be able to see that we are draining."""
@@ -25,11 +26,13 @@ class Draining:
 class HotPath:
     """One path whose requests do not go through ASGI."""
 
-    __slots__ = ("allow", "methods", "path")
+    __slots__ = ("allow", "methods", "path", "words")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.methods: dict[bytes, Endpoint] = {}
+        self.words: Callable[[Refusal], Refusal] | None = None
+        """How its API says an error; `None`: as OpenAI's."""
         self.allow = b""
         """The value of `Allow`."""
 
@@ -66,5 +69,7 @@ def _by_path(endpoints: Mapping[tuple[str, str], Endpoint]) -> dict[bytes, HotPa
     for (method, path), endpoint in endpoints.items():
         place = hot.setdefault(path.encode(), HotPath(path))
         place.methods[method.encode()] = endpoint
+        if isinstance(endpoint, Worded):
+            place.words = endpoint.words
         place.allow = b", ".join(sorted(place.methods))
     return hot

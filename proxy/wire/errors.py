@@ -115,7 +115,7 @@ def scrubbed(text: str) -> str:
     return _KEY.sub("***", _URL.sub("***", text[: 2 * LONGEST_MESSAGE]))[:LONGEST_MESSAGE]
 
 
-def _parts(failure: Failure) -> tuple[str, str, str, str | None]:
+def parts_of(failure: Failure) -> tuple[str, str, str, str | None]:
     """Message, type, code and param for the caller."""
     verdict = failure.verdict
     if failure.kind not in CALLERS_OWN:
@@ -124,7 +124,8 @@ def _parts(failure: Failure) -> tuple[str, str, str, str | None]:
     return message, failure.type or verdict.type, failure.code or verdict.code, failure.param
 
 
-def _status(failure: Failure) -> int:
+def status_of(failure: Failure) -> int:
+    """The status of a response that tells of it."""
     if failure.kind is K.BAD_REQUEST and failure.status in AS_GIVEN:
         return failure.status
     return failure.verdict.status
@@ -137,7 +138,7 @@ def from_failure(
 
     `retry_after` (seconds) goes out with 429 and 503 in whole seconds, rounded up, and exactly as `retry-after-ms`.
     """
-    status = _status(failure)
+    status = status_of(failure)
     headers = JSON
     if request_id:
         headers += id_lines(request_id)
@@ -149,7 +150,7 @@ def from_failure(
         futile = futile or retry_after > LONGEST_WAIT
     if futile:
         headers += NO_RETRY
-    message, type_, code, param = _parts(failure)
+    message, type_, code, param = parts_of(failure)
     return status, headers, error_body(message, type_, code, param)
 
 
@@ -158,7 +159,7 @@ def in_band(failure: Failure, *, request_id: str = "", received: int | None = No
 
     `received`: characters of the answer that the client has, where that is known.
     """
-    message, type_, code, param = _parts(failure)
+    message, type_, code, param = parts_of(failure)
     error: dict[str, object] = {"message": message, "type": type_, "code": code, "param": param}
     if received is not None:
         error["received_chars"] = received

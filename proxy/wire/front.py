@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from time import time
 from typing import Protocol
 
@@ -10,12 +11,16 @@ from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.outcome import Ended, Finish
 from proxy.engine.engine import Engine
 from proxy.engine.roads import Roads
+from proxy.inbound.way import Api, Wrong
+from proxy.inbound.ways import WAYS
 from proxy.wire.answer import Answer
 from proxy.wire.auth import Authenticator
-from proxy.wire.body import BadBody, chat_request, embed_request
-from proxy.wire.errors import Refusal, model_not_found
-from proxy.wire.reply import Endpoint, Inbound, Reply
+from proxy.wire.body import BadBody, chat_request, embed_request, json_object
+from proxy.wire.errors import Refusal, model_not_found, refusal
+from proxy.wire.rendered import Rendered
+from proxy.wire.reply import Endpoint, Inbound, Reply, Worded
 from proxy.wire.request_id import request_id
+from proxy.wire.wording import worded
 
 Read = Callable[[bytes, int], "ChatRequest | EmbedRequest | BadBody"]
 """Bytes and the deepest nesting to a request, or to what is wrong with it."""
@@ -37,9 +42,10 @@ class Desk(Protocol):
 class Front:
     """Makes the endpoints. `desk` is asked anew for each request."""
 
-    def __init__(self, engine: Engine, desk: Callable[[], Desk]) -> None:
+    def __init__(self, engine: Engine, desk: Callable[[], Desk], ways: Mapping[str, Api] = WAYS) -> None:
         self._engine = engine
         self._desk = desk
+        self._ways = ways
 
     def endpoints(self) -> dict[tuple[str, str], Endpoint]:
         """By method and path."""
@@ -47,6 +53,8 @@ class Front:
         for prefix in ("/v1", ""):
             table["POST", prefix + "/chat/completions"] = self.chat
             table["POST", prefix + "/embeddings"] = self.embed
+            for path, api in self._ways.items():
+                table["POST", prefix + path] = Worded(partial(self._enter, api), partial(worded, api))
         return table
 
     def chat(self, inbound: Inbound, reply: Reply) -> None:
@@ -62,40 +70,59 @@ class Front:
         rid = request_id(inbound.fields)
         caller = desk.auth.check(inbound.headers)
         if not isinstance(caller, str):
-            self._refuse(reply, caller, rid, read)
+            self._refuse(reply, caller, rid, _WORDS[read])
             return
         request = read(inbound.body, desk.max_depth)
         if isinstance(request, BadBody):
-            self._refuse(reply, request, rid, read, caller)
+            self._refuse(reply, request, rid, _WORDS[read], caller)
             return
         road = desk.roads.find(request.model)
         if road is None:
             unknown = model_not_found(request.model, desk.roads.nearest(request.model))
-            self._refuse(reply, unknown, rid, read, caller)
+            self._refuse(reply, unknown, rid, _WORDS[read], caller)
             return
-        answer = Answer(reply, rid, road.route.name)
+        exchange = self._engine.exchange(road, request, Answer(reply, rid, road.route.name), rid, caller)
+        reply.watch(exchange.gone, exchange.ready)
+        exchange.start()
+
+    def _enter(self, api: Api, inbound: Inbound, reply: Reply) -> None:
+        """A request in another API's words."""
+        desk = self._desk()
+        rid = request_id(inbound.fields)
+        caller = desk.auth.check(inbound.headers)
+        if not isinstance(caller, str):
+            self._refuse(reply, worded(api, caller, rid), rid, api.name)
+            return
+        request = _read(api, inbound, desk.max_depth)
+        if isinstance(request, Refusal):
+            self._refuse(reply, worded(api, request, rid), rid, api.name, caller)
+            return
+        road = desk.roads.find(request.model)
+        if road is None:
+            unknown = model_not_found(request.model, desk.roads.nearest(request.model))
+            self._refuse(reply, worded(api, unknown, rid), rid, api.name, caller)
+            return
+        answer = Rendered(reply, rid, road.route.name, api, request)
         exchange = self._engine.exchange(road, request, answer, rid, caller)
         reply.watch(exchange.gone, exchange.ready)
         exchange.start()
 
-    def _refuse(self, reply: Reply, refusal: Refusal, rid: str, read: Read, key: str = "") -> None:
+    def _refuse(self, reply: Reply, refusal: Refusal, rid: str, endpoint: str, key: str = "") -> None:
         """No target is asked; but the request is counted and logged like any other."""
         reply.whole(refusal.status, refusal.headers_for(rid), refusal.body)
-        self._engine.on_finish(
-            Finish(
-                rid,
-                "",
-                "",
-                0,
-                refusal.status,
-                False,
-                "embed" if read is embed_request else "chat",
-                time(),
-                0.0,
-                None,
-                Ended.FAILED,
-                None,
-                None,
-                key,
-            )
-        )
+        finish = (rid, "", "", 0, refusal.status, False, endpoint, time(), 0.0, None, Ended.FAILED, None, None, key)
+        self._engine.on_finish(Finish(*finish))
+
+
+_WORDS: dict[Read, str] = {chat_request: "chat", embed_request: "embed"}
+"""What metrics and log call an endpoint."""
+
+
+def _read(api: Api, inbound: Inbound, max_depth: int) -> ChatRequest | Refusal:
+    body = json_object(inbound.body, max_depth)
+    if isinstance(body, BadBody):
+        return body
+    request = api.read(body, inbound.body, inbound.fields)
+    if not isinstance(request, Wrong):
+        return request
+    return refusal(request.status, request.message, request.code, param=request.param)

@@ -35,7 +35,7 @@ from proxy.wire.head import (
     too_large,
 )
 from proxy.wire.reply import Inbound
-from proxy.wire.routing import direct
+from proxy.wire.routing import direct, worded
 from proxy.wire.turn import STATUS_LINE, Turn
 
 log = logging.getLogger("wayline.wire")
@@ -291,7 +291,7 @@ class GuardedProtocol(Connection):
         self.coming = None
         self.body = b""
         if turn is not None:
-            refusal = refusal.with_lines(turn.more)
+            refusal = worded(refusal, turn.target, self.door).with_lines(turn.more)
             self.bodiless = turn.method == b"HEAD"
         self.queue.append(refusal)
 
@@ -301,7 +301,7 @@ class GuardedProtocol(Connection):
             return
         self.turn = turn
         if self.door.draining.active and turn.target.partition(b"?")[0] not in OPEN_WHILE_DRAINING:
-            turn.whole(LEAVING.status, LEAVING.headers, LEAVING.body)
+            self._answer(turn, LEAVING)
         elif turn.endpoint is None:
             begin(self, turn)
         else:
@@ -314,8 +314,12 @@ class GuardedProtocol(Connection):
                 log.exception("an endpoint raised")
                 if turn.unsent:
                     turn.keep_alive = False
-                    turn.whole(FAILED.status, FAILED.headers, FAILED.body)
+                    self._answer(turn, FAILED)
                 turn.abandon()
+
+    def _answer(self, turn: Turn, refusal: Refusal) -> None:
+        told = worded(refusal, turn.target, self.door)
+        turn.whole(told.status, told.headers, told.body)
 
     def _say(self, refusal: Refusal) -> None:
         status, body = STATUS_LINE[refusal.status], refusal.body

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from proxy.core.call import Headers
+from proxy.wire.errors import Refusal
 
 
 class Inbound(NamedTuple):
@@ -63,3 +64,16 @@ class Reply(Protocol):
 
 Endpoint = Callable[[Inbound, Reply], None]
 """Takes over a request; returns at once. It does not raise."""
+
+
+class Worded:
+    """An endpoint whose errors have another shape than OpenAI's: `words` says one of ours in it."""
+
+    __slots__ = ("take", "words")
+
+    def __init__(self, take: Endpoint, words: Callable[[Refusal], Refusal]) -> None:
+        self.take = take
+        self.words = words
+
+    def __call__(self, inbound: Inbound, reply: Reply) -> None:
+        self.take(inbound, reply)

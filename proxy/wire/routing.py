@@ -29,6 +29,12 @@ def direct(turn: Turn, door: Door) -> Refusal | None:
     return content_flaw(turn.fields)
 
 
+def worded(refusal: Refusal, target: bytes, door: Door) -> Refusal:
+    """The refusal in the words of the API whose path that is."""
+    hot = door.hot.get(target) or door.hot.get(path_of(target))
+    return refusal if hot is None or hot.words is None else hot.words(refusal)
+
+
 def _preflight(turn: Turn, hot: HotPath | None, cors: CorsPolicy) -> bool:
     """True when it is a preflight request, which is answered here for every path."""
     turn.more = cors.lines(turn.fields.get(b"origin"))

@@ -10,8 +10,9 @@ from proxy.core.call import Headers
 from proxy.wire.door import Door
 from proxy.wire.reply import Endpoint
 
+# Status lines by status.
 STATUS_LINE = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
-"""Status lines by status."""
+STATUS_LINE[529] = b"HTTP/1.1 529 Overloaded\r\n"  # Anthropic's own: no standard has it
 LAST_CHUNK = b"0\r\n\r\n"
 
 
