@@ -41,7 +41,7 @@ def _plain(usage: dict[str, Any]) -> Usage | None:
     if type(given) is not int or type(made) is not int or not (0 <= given < _MAX and 0 <= made < _MAX):
         return None
     if len(usage) == _TOTALS and "total_tokens" in usage:
-        return _new(Usage, (given, made, 0, 0, 0, _REPORTED))
+        return _new(Usage, (given, made, 0, 0, 0, _REPORTED, None, ""))
     details, spent = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
     if len(usage) != _TOTALS_AND_DETAILS or type(details) is not dict or type(spent) is not dict:
         return None

@@ -31,10 +31,15 @@ FREE = Price(Decimal(0), Decimal(0), origin="local")
 
 
 def cost(price: Price | None, usage: Usage | None) -> Decimal | None:
-    """US dollars for a usage; `None` (unknown) when either is unknown, never 0 for lack of knowledge."""
-    if price is None or usage is None:
+    """US dollars for a usage: what the upstream says it charges, else its tokens at this price. `None` (unknown) when
+    neither is known, never 0 for lack of knowledge."""
+    if usage is None:
         return None
-    plain_input, plain_output, cached, written, reasoning, _ = usage
+    plain_input, plain_output, cached, written, reasoning, _, charged, _ = usage
+    if charged is not None:
+        return charged
+    if price is None:
+        return None
     parts = _NOTHING
     if cached and price.cached_input is not None:
         parts += cached * price.cached_input

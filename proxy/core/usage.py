@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
@@ -26,3 +27,7 @@ class Usage(NamedTuple):
     cache_write: int = 0
     reasoning: int = 0
     source: Source = Source.REPORTED
+    cost: Decimal | None = None
+    """US dollars that the upstream itself says it charges: the cost of record, whatever the price says."""
+    tier: str = ""
+    """The service tier that the upstream says it served this in (`flex`, `priority`); empty where it says none."""

@@ -44,8 +44,14 @@ def test_xai_charges_what_it_says_it_charges() -> None:
     assert cost(price, Usage(429, 44 + 502, cached_input=192, reasoning=502)) == D(8702400) / 10**10
 
 
-@given(st.builds(Usage, *[st.integers(0, 10**6)] * 5))
+@given(st.builds(Usage, *[st.integers(0, 10**6)] * 5, cost=st.none()))
 def test_cost_is_never_negative_even_where_a_part_exceeds_its_whole(usage: Usage) -> None:
     got = cost(Price(D(1), D(2), cached_input=D("0.1"), reasoning=D(3)), usage)
     assert got is not None
     assert got >= 0
+
+
+def test_what_the_upstream_says_it_charges_is_the_cost_whatever_the_price() -> None:
+    charged = Usage(100, 50, cost=D("0.000971"))
+    assert cost(Price(D(10), D(20)), charged) == cost(None, charged) == D("0.000971")
+    assert cost(Price(D(10), D(20)), Usage(100, 50, cost=D(0))) == 0
