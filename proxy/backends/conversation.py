@@ -113,7 +113,7 @@ def conversation(messages: Iterable[Any]) -> Conversation:
             system += [part for part in _content(message.get("content")) if isinstance(part, Text)]
             continue
         side = "assistant" if role == "assistant" else "user"
-        parts = _parts(message, role, names)
+        parts = parts_of(message, names)
         if not parts:
             continue
         if turns and turns[-1][0] == side:
@@ -123,7 +123,9 @@ def conversation(messages: Iterable[Any]) -> Conversation:
     return Conversation(tuple(system), tuple(Turn(side, _results_first(parts)) for side, parts in turns))
 
 
-def _parts(message: Mapping[str, Any], role: object, names: dict[str, str]) -> list[Part]:
+def parts_of(message: Mapping[str, Any], names: dict[str, str]) -> list[Part]:
+    """What one message holds. `names`: the tools' names by the ids of their calls, kept from message to message."""
+    role = message.get("role")
     if role == "assistant":
         return _assistant(message, names)
     content = _content(message.get("content"))
