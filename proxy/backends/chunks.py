@@ -160,6 +160,7 @@ def completion(
     reasoning: str = "",
     more: Mapping[str, Any] | None = None,
     filtered: bool = False,
+    logprobs: Mapping[str, Any] | None = None,
 ) -> Completion:
     """A whole answer. `model` as the upstream names it, `reply` the name that stands instead; `tools` as in
     `tool_calls`; `more`: further members of the message; `filtered`: the upstream's filter ended it."""
@@ -175,7 +176,7 @@ def completion(
         "object": "chat.completion",
         "created": stamp.created,
         "model": model if reply is None else reply,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
+        "choices": [{"index": 0, "message": message, "logprobs": logprobs, "finish_reason": finish}],
     }
     if usage is not None:
         body["usage"] = usage_object(usage)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import struct
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -121,11 +123,10 @@ def check_embedding(dialect: Dialect, exchange: Exchange) -> None:
     texts = orjson.loads(packed.raw)["data"]
     expect(all(isinstance(row["embedding"], list) for row in rows), f"{exchange.id}: numbers were asked for")
     expect(all(isinstance(row["embedding"], str) for row in texts), f"{exchange.id}: base64 was asked for")
-    again = dialect.embedding(packed.raw, base64=False)
-    if not isinstance(again, Embedding):
-        raise AssertionError(f"{exchange.id}: read as {again!r}")
-    for row, other in zip(rows, orjson.loads(again.raw)["data"], strict=True):
-        near = all(abs(a - b) <= 1e-6 for a, b in zip(row["embedding"], other["embedding"], strict=True))
+    for row, other in zip(rows, texts, strict=True):
+        data = base64.b64decode(other["embedding"])
+        floats = struct.unpack(f"<{len(data) // 4}f", data)
+        near = all(abs(a - b) <= 1e-6 for a, b in zip(row["embedding"], floats, strict=True))
         expect(near and row["index"] == other["index"], f"{exchange.id}: base64 and numbers say the same, in order")
 
 
