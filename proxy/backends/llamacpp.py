@@ -1,34 +1,61 @@
-"""llama.cpp's dialect: OpenAI's, with what llama-server tells besides, so that a cut stream's tokens are counted."""
+"""llama.cpp's dialect: OpenAI's, with what our workers tell besides, so that a cut stream's tokens are known.
+
+Each event with content begins with the ids of its tokens (`{"tokens":[…],`): they stand in the same event as the text,
+so that no cut can come between the two, and first, so that they are taken out without parsing it again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from proxy.backends.openai import OpenAIDialect
 from proxy.backends.openai_stream import ChatDecoder
 from proxy.core.chat import ChatRequest, Event, Kind
-from proxy.core.dialect import UNSTAMPED, Decoder, Prepared, Stamp
+from proxy.core.dialect import UNSTAMPED, Decoder, Malformed, Prepared, Stamp
+
+_TOLD = b'data: {"tokens":['
 
 
 class LlamaDecoder(ChatDecoder):
-    """Counts: the prompt's tokens come before the first word (`return_progress`), and each token is an event, but for
-    those that make up one character together."""
+    """Counts: the prompt's tokens come before the first word (`return_progress`), and each event tells its own."""
 
-    __slots__ = ("_pieces", "_prompt")
+    __slots__ = ("_pieces", "_prompt", "_told", "_torn")
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
         self._prompt: int | None = None
         self._pieces = 0
+        self._told: list[int] = []
+        self._torn = False
+        """Content came without its tokens, or with some of them to follow."""
 
     @property
     def counted(self) -> tuple[int, int] | None:
-        return None if self._prompt is None else (self._prompt, self._pieces)
+        if self._prompt is None:
+            return None
+        return self._prompt, self._pieces if self._torn else max(self._pieces, len(self._told))
+
+    @property
+    def tokens(self) -> Sequence[int] | None:
+        """The ids of all tokens of the answer so far; `None` where they are not those of the text so far."""
+        return None if self._torn else self._told
 
     def feed(self, data: bytes) -> list[Event]:
         events = super().feed(data)
-        for event in events:
-            self._pieces += event.kind >= Kind.CONTENT
+        for at, event in enumerate(events):
+            said = event.kind >= Kind.CONTENT
+            self._pieces += said
+            if event.raw.startswith(_TOLD):
+                end = event.raw.index(b"]")
+                try:
+                    self._told += map(int, event.raw[len(_TOLD) : end].split(b","))
+                except ValueError as error:
+                    raise Malformed("`tokens` of the worker are no token ids") from error
+                self._torn = False
+                events[at] = event._replace(raw=b"data: {" + event.raw[end + 2 :])
+            elif said:
+                self._torn = True
         return events
 
     def _event(self, chunk: Any, raw: bytes, name: bytes) -> Event:
@@ -48,7 +75,7 @@ class LlamaDialect(OpenAIDialect):
 
     def chat(self, request: ChatRequest) -> Prepared:
         if request.stream:
-            request = request._replace(body={**request.body, "return_progress": True})
+            request = request._replace(body={**request.body, "return_progress": True, "return_tokens": True})
         return super().chat(request)
 
     def decoder(self, *, wants_usage: bool, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Decoder:

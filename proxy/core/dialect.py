@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from proxy.core.call import Headers, HttpCall
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest, End, Event
@@ -108,6 +108,16 @@ class Decoder(Protocol):
 
     def close(self) -> End:
         """Called at the upstream's end of body: was that the end of the answer?"""
+        ...
+
+
+@runtime_checkable
+class TellsTokens(Protocol):
+    """A decoder that knows the ids of the answer's tokens."""
+
+    @property
+    def tokens(self) -> Sequence[int] | None:
+        """All of the answer so far, in the vocabulary of the target's model; `None`: not, or not all, are known."""
         ...
 
 

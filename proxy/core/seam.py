@@ -124,16 +124,17 @@ def _chunk(chunk: dict[str, Any], sent: Sent, delta: dict[str, Any]) -> bytes:
 class Prefilled:
     """The continuation begins where the partial answer ends. A repeated end of it is recognised and left out.
 
-    `dropped`: white space at the end of what was sent that could not be given to the target.
+    `dropped`: white space at the end of what was sent that could not be given to the target. `settled`: what comes is
+    known to be the very next thing, so that nothing of it is taken for a repetition.
     """
 
-    def __init__(self, sent: Sent, dropped: str = "") -> None:
+    def __init__(self, sent: Sent, dropped: str = "", *, settled: bool = False) -> None:
         self._sent = sent
         self._tail = sent.text[-TAIL:]
         self._space = dropped
         self._held = ""
         self._model: dict[str, Any] = {}
-        self._settled = not sent.text
+        self._settled = settled or not sent.text
         self.added: list[str] = []
         """Content that went to the client."""
 

@@ -58,7 +58,7 @@ def ways(
     found: list[Way] = []
     for how in route.continue_by:
         if how is How.EXACT:
-            found += [Way(how, cut)] if again and cut.name in exacts else []
+            found += _made_again(route, cut, enterable and cut.name in prefills) if again and cut.name in exacts else []
         elif how is How.PREFILL:
             found += [Way(how, t) for t in (*others, cut) if enterable and t.name in prefills]
         elif how is How.REPLAY:
@@ -68,6 +68,14 @@ def ways(
             found += [Way(how, t) for t in (*others, cut) if enterable]
     each = {(way.how, way.target.name): way for way in found}.values()
     return tuple(sorted(each, key=lambda way: way.target.name in ill) if ill else each)[:MOST]
+
+
+def _made_again(route: Route, cut: Target, enterable: bool) -> list[Way]:
+    """Where making it again takes too long, the same model goes on behind what it made."""
+    found = [Way(How.EXACT, cut)]
+    if enterable and How.PREFILL in route.continue_by:
+        found.append(Way(How.PREFILL, cut))
+    return found
 
 
 def _deterministic(body: Mapping[str, Any]) -> bool:

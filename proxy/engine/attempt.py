@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from email.utils import formatdate
 from math import inf
 from typing import TYPE_CHECKING
 
 from proxy.core.call import Headers, HttpCall, Origin
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
-from proxy.core.dialect import UNSTAMPED, Prepared, Stamp
+from proxy.core.dialect import UNSTAMPED, Prepared, Stamp, TellsTokens
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import How
 from proxy.core.seam import Seam
@@ -279,6 +279,12 @@ class Attempt:
     def counted(self) -> tuple[int, int] | None:
         """Tokens of input and output so far, where its stream's events tell."""
         return None if self._flow is None else self._flow.decoder.counted
+
+    @property
+    def tokens(self) -> Sequence[int] | None:
+        """The ids of its answer's tokens so far, where they are known."""
+        decoder = None if self._flow is None else self._flow.decoder
+        return decoder.tokens if isinstance(decoder, TellsTokens) else None
 
     @property
     def committed(self) -> bool:

@@ -34,7 +34,7 @@ def holds_structure(body: Mapping[str, Any]) -> bool:
 class Mending:
     """For one stream that is gone on with when it is cut."""
 
-    __slots__ = ("_first", "_given", "_request", "story")
+    __slots__ = ("_behind", "_first", "_given", "_request", "_tokens", "_tokens_of", "story")
 
     def __init__(self, request: ChatRequest) -> None:
         self._request = request
@@ -42,10 +42,17 @@ class Mending:
         """What the attempt used that began the answer."""
         self._given = 0
         """Tokens of the answer that the client has from attempts that were cut."""
+        self._tokens: tuple[int, ...] | None = None
+        """The ids of the tokens that the client has, where they are known."""
+        self._tokens_of = ""
+        """The target whose model made them."""
+        self._behind = False
+        """The attempt under way goes on behind those tokens."""
         self.story = Story()
 
     def was_cut(self, attempt: Attempt) -> None:
         """This attempt's stream died after content."""
+        self._keep(attempt)
         counted = attempt.counted
         if counted is None:
             self._given = of_text(self.story.text)
@@ -53,6 +60,17 @@ class Mending:
             self._given = counted[1]
         else:
             self._given += counted[1]
+
+    def _keep(self, attempt: Attempt) -> None:
+        known = None if attempt.tokens is None else tuple(attempt.tokens)
+        if attempt.how in AGAIN:
+            if known is not None and len(known) < len(self._tokens or ()):
+                return  # it did not come as far as the client is
+        elif attempt.how is not How.FRESH:
+            before = self._tokens if self._behind else None
+            known = None if before is None or known is None else before + known
+        self._tokens = known
+        self._tokens_of = attempt.lane.target.name
 
     def account(self, attempt: Attempt, usage: Usage | None) -> None:
         """An attempt's usage: the client pays for what it got once."""
@@ -72,7 +90,9 @@ class Mending:
 
     def resume(self, how: How, lane: Lane) -> tuple[ChatRequest, Seam]:
         """The request for the rest, and the seam."""
-        return resume(self._request, how, self.story.sent(), lane.dialect.prefill)
+        tokens = self._tokens or () if lane.target.name == self._tokens_of and lane.dialect.repeatable else ()
+        self._behind = bool(tokens) and how is How.PREFILL
+        return resume(self._request, how, self.story.sent(), lane.dialect.prefill, tokens)
 
     def farewell(self, attempt: Attempt) -> bytes:
         """What stands before the end of an answer that was gone on with: its usage, and a comment that says how."""

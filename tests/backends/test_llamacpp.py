@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import orjson
+import pytest
 
 from proxy.backends.registry import bind
 from proxy.config.values import Backend
 from proxy.core.chat import ChatRequest
-from proxy.core.dialect import Dialect
+from proxy.core.dialect import Dialect, Malformed, TellsTokens
 from proxy.core.route import Target
 from proxy.testing.conformance import prepared
 
@@ -47,3 +48,34 @@ def test_only_a_stream_asks_for_it() -> None:
     for stream in (False, True):
         call = prepared(_dialect().chat(ChatRequest(b"", {**body, "stream": stream}, "m", stream, False))).call
         assert orjson.loads(call.body).get("return_progress") is (True if stream else None)
+
+
+def test_the_tokens_of_the_answer_are_kept_and_not_shown() -> None:
+    decoder = _dialect().decoder(wants_usage=False)
+    assert isinstance(decoder, TellsTokens)
+    decoder.feed(_chunk(ROLE, prompt_progress={"total": 23, "processed": 23}))
+    bare = [_chunk({"content": "The"}), _chunk({"content": " fox"})]
+    told = [_with(bare[0], b"504"), _with(bare[1], b"28,99")]
+    assert [event.raw for event in decoder.feed(b"".join(told))] == bare
+    assert decoder.tokens == [504, 28, 99]
+    assert decoder.counted == (23, 3)
+
+
+def test_tokens_that_do_not_make_up_the_text_are_no_use_until_the_rest_of_them_comes() -> None:
+    decoder = _dialect().decoder(wants_usage=False)
+    assert isinstance(decoder, TellsTokens)
+    decoder.feed(_chunk(ROLE, prompt_progress={"total": 23, "processed": 23}))
+    decoder.feed(_with(_chunk({"content": "The"}), b"504") + _chunk({"content": " fo"}))
+    assert decoder.tokens is None and decoder.counted == (23, 2)
+    decoder.feed(_with(_chunk({"content": "x"}), b"28,99"))
+    assert decoder.tokens == [504, 28, 99]
+
+
+def test_tokens_that_are_none_are_malformed() -> None:
+    decoder = _dialect().decoder(wants_usage=False)
+    with pytest.raises(Malformed):
+        decoder.feed(_with(_chunk({"content": "The"}), b"[1]"))
+
+
+def _with(chunk: bytes, tokens: bytes) -> bytes:
+    return chunk.replace(b"data: {", b'data: {"tokens":[%b],' % tokens, 1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
-from proxy.core.chat import ChatRequest
+from proxy.core.chat import ChatRequest, Event, Kind
 from proxy.core.dialect import Prefill
 from proxy.core.failure import FailureKind
 from proxy.core.outcome import How
@@ -42,6 +43,11 @@ def test_the_routes_order_of_ways_is_kept_and_asking_is_off_by_default() -> None
         Way(How.REPLAY, A),
         Way(How.REPLAY, B),
     ]
+
+
+def test_where_making_it_again_takes_too_long_the_same_model_goes_on_before_any_other() -> None:
+    found_ = found(body=GREEDY, exacts={"x/a"}, prefills={"x/a", "y/b"})
+    assert found_[:3] == [Way(How.EXACT, A), Way(How.PREFILL, A), Way(How.PREFILL, B)]
 
 
 def test_targets_that_are_not_well_come_after_all_others() -> None:
@@ -114,6 +120,14 @@ def test_the_partial_answer_goes_last_and_counts_against_the_callers_limit() -> 
     assert request.body["max_tokens"] < 50
     assert isinstance(seam, Prefilled)
     assert REQUEST.body["messages"] == MESSAGES
+
+
+def test_where_the_tokens_are_known_they_go_in_and_nothing_is_taken_for_a_repetition() -> None:
+    request, seam = resume(REQUEST, How.PREFILL, SENT, Prefill(), (5, 6, 7))
+    assert request.body == {**REQUEST.body, "max_tokens": 47, "continue_tokens": [5, 6, 7]}
+    chunk = {"choices": [{"index": 0, "delta": {"content": SENT.text}, "finish_reason": None}]}
+    again = Event(Kind.CONTENT, b"data: " + orjson.dumps(chunk) + b"\n\n", SENT.text)
+    assert SENT.text.encode() in seam.feed(again)
 
 
 def test_white_space_at_the_end_is_not_given_to_those_who_refuse_it() -> None:

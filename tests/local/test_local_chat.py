@@ -213,3 +213,31 @@ def test_embeddings_of_a_chat_model_are_refused(smollm: str) -> None:
 
 def test_a_path_that_is_not_there(smollm: str) -> None:
     assert post(smollm, "/v1/nothing", {})[0] == 404
+
+
+def test_a_stream_tells_its_tokens_and_an_answer_goes_on_behind_them(smollm: str) -> None:
+    body = question("Tell me a story about a fox.", max_tokens=12, return_tokens=True)
+    events = stream(smollm, body)
+    assert all(next(iter(event)) == "tokens" for event in events if event["choices"][0]["delta"].get("content"))
+    tokens = [token for event in events for token in event.get("tokens", ())]
+    assert len(tokens) == 12
+    asked = {**body, "max_tokens": 7, "continue_tokens": tokens[:5], "stream_options": {"include_usage": True}}
+    rest = stream(smollm, asked)
+    usage = next(event["usage"] for event in rest if event.get("usage"))
+    prompt = chat(smollm, question("Tell me a story about a fox.", max_tokens=1))["usage"]["prompt_tokens"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (prompt + 5, 7)
+    assert [token for event in rest for token in event.get("tokens", ())] == tokens[5:]
+    assert "".join(said(event) for event in rest) == "".join(said(event) for event in events[-8:])
+    assert {event["object"] for event in rest} == {"chat.completion.chunk"}
+
+
+def said(event: dict[str, Any]) -> str:
+    return next((choice["delta"].get("content") or "" for choice in event["choices"]), "")
+
+
+def test_tokens_that_are_none_are_refused(smollm: str) -> None:
+    for wrong in ("x", [-1], [1.5]):
+        status, answer = post(smollm, "/v1/chat/completions", question(stream=True, continue_tokens=wrong))
+        assert (status, answer["error"]["type"]) == (400, "invalid_request_error")
+    whole = question(continue_tokens=[1, 2])
+    assert post(smollm, "/v1/chat/completions", whole)[0] == 400

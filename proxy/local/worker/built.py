@@ -105,7 +105,9 @@ class Built:
             # does not take such messages.
             raise invalid(f"the model's chat template refuses the messages: {error}") from None
         tokens: list[int] = self._llm.tokenize(text.encode("utf-8", "replace"), add_bos=False, special=True)
-        return self._fitting(tokens)
+        if not all(0 <= token < self._llm.n_vocab() for token in ask.said):
+            raise invalid('a token id of "continue_tokens" is not in the vocabulary')
+        return self._fitting([*tokens, *ask.said])
 
     def _fitting(self, tokens: list[int]) -> list[int]:
         # The context must hold one token of the answer too, as llama-server has it.
@@ -141,6 +143,7 @@ class Built:
         room = self.n_ctx - len(prompt)
         budget = room if ask.max_tokens is None else min(ask.max_tokens, room)
         entries: list[dict[str, Any]] = []
+        tokens: list[int] = []
         count, finish = 0, "length"
         if budget == 0:
             yield Done(finish, len(prompt), 0, cached)
@@ -154,9 +157,14 @@ class Built:
             if ask.logprobs is not None:
                 entries.append(self._logprob(token, data, ask.logprobs))
             text = shown.feed(data)
+            if ask.tells_tokens:
+                tokens.append(token)
             if text:
-                yield Piece(text, tuple(entries))
+                told = () if shown.holds else tuple(tokens)
+                yield Piece(text, tuple(entries), told)
                 entries.clear()
+                if told:
+                    tokens.clear()
             if shown.stopped:
                 finish = "stop"
                 break

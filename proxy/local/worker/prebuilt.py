@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from functools import partial
 from typing import Any
 
 import orjson
@@ -12,7 +13,16 @@ from proxy.local.spec import EngineRefused, ModelRefused, WorkerSpec
 from proxy.local.worker import shapes
 from proxy.local.worker.cores import cores
 from proxy.local.worker.engine import Cancelled, Emit, Gone, Turn
-from proxy.local.worker.request import EmbedAsk, Refused, invalid, read_embed, read_json, unsupported
+from proxy.local.worker.goingon import TELL, Told, behind, templated
+from proxy.local.worker.request import (
+    EmbedAsk,
+    Refused,
+    invalid,
+    read_embed,
+    read_json,
+    said_before,
+    unsupported,
+)
 from proxy.local.worker.whole import Whole
 
 _ERRORS_ONLY = 1
@@ -54,17 +64,23 @@ class Prebuilt:
         body = read_json(raw)
         if body.get("n") not in (None, 1):
             raise unsupported("n", "several choices are counted as one by this engine, so that their usage is wrong")
+        said = said_before(body)
+        if said:
+            return Turn(True, partial(self._go_on, body, said))
         stream = body.get("stream") is True
         progress = body.get("return_progress") is True
         options = body.get("stream_options")
         if not stream or not isinstance(options, dict):
             options = {"include_usage": not stream}
         # Always a stream, and with progress: the only calls that can be stopped, and that while they evaluate.
-        asked = orjson.dumps({**body, "stream": True, "stream_options": options, "return_progress": True})
+        whole_body = {**body, "stream": True, "stream_options": options, "return_progress": True}
+        told = Told() if stream and body.get("return_tokens") is True and not body.get("logprobs") else None
+        asked = orjson.dumps(whole_body if told is None else {**whole_body, **TELL})
 
         def run(gone: Gone, emit: Emit) -> None:
             if stream:
-                self._ask(asked, gone, lambda chunk: emit(shapes.event(chunk)), progress=progress)
+                shape = shapes.event if told is None else told.event
+                self._ask(asked, gone, lambda chunk: emit(shape(chunk)), progress=progress)
                 emit(shapes.DONE)
             else:
                 whole = Whole()
@@ -72,6 +88,15 @@ class Prebuilt:
                 emit(whole.body())
 
         return Turn(stream, run)
+
+    def _go_on(self, body: dict[str, Any], said: tuple[int, ...], gone: Gone, emit: Emit) -> None:
+        """An answer behind tokens that were made before."""
+        prompt = templated(self._spec.inner_socket, body)
+        told = Told(as_chat=True)
+        asked = orjson.dumps(behind(body, prompt, said))
+        ask = self._server.handle_completions
+        self._ask(asked, gone, lambda chunk: emit(told.event(chunk)), progress=True, ask=ask)
+        emit(shapes.DONE)
 
     def embed(self, raw: bytes) -> Turn:
         """See `Engine`."""
@@ -90,7 +115,7 @@ class Prebuilt:
 
         return Turn(False, run)
 
-    def _ask(self, asked: bytes, gone: Gone, take: Emit, *, progress: bool = False) -> None:
+    def _ask(self, asked: bytes, gone: Gone, take: Emit, *, progress: bool = False, ask: Any = None) -> None:
         """One chat call: every chunk but those of progress; with `progress` the last of them, which holds the number
         of the prompt's tokens. Raises `Cancelled`, `Refused`."""
         refused: list[Refused] = []
@@ -110,7 +135,7 @@ class Prebuilt:
             return bool(refused) or gone()
 
         try:
-            self._server.handle_chat_completions(asked, on_chunk)
+            (ask or self._server.handle_chat_completions)(asked, on_chunk)
         except ValueError as error:  # what it finds before it queues the request
             raise invalid(str(error)) from None
         if refused:

@@ -65,6 +65,10 @@ class ChatAsk:
     template_options: dict[str, Any]
     progress: bool = False
     """The stream begins with the number of the prompt's tokens."""
+    tells_tokens: bool = False
+    """Each event of the stream tells the ids of its tokens."""
+    said: tuple[int, ...] = ()
+    """Tokens of the answer that were made before: it goes on behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,21 @@ def read_chat(raw: bytes) -> ChatAsk:
         cache_prompt=body.get("cache_prompt") is True,
         template_options=template_options,
         progress=body.get("return_progress") is True,
+        tells_tokens=body.get("return_tokens") is True,
+        said=said_before(body),
     )
+
+
+def said_before(body: dict[str, Any]) -> tuple[int, ...]:
+    """The tokens that the answer goes on behind (`continue_tokens`, a word of ours). Raises `Refused`."""
+    given = body.get("continue_tokens")
+    if given is None:
+        return ()
+    if not isinstance(given, list) or not all(_is_id(token) for token in given):
+        raise invalid('"continue_tokens" must be a list of token ids')
+    if body.get("stream") is not True or body.get("response_format") or body.get("grammar"):
+        raise invalid('"continue_tokens" needs a stream of plain text')
+    return tuple(given)
 
 
 def read_embed(raw: bytes) -> EmbedAsk:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ class Piece(NamedTuple):
 
     text: str
     logprobs: tuple[dict[str, Any], ...] = ()
+    tokens: tuple[int, ...] = ()
+    """Those that were made since the last piece that told any; none while text of the last one is held back."""
 
 
 class Done(NamedTuple):
@@ -50,7 +53,7 @@ class Shapes:
 
     def piece(self, piece: Piece) -> bytes:
         """One event with content."""
-        return self._chunk({"content": piece.text}, logprobs=piece.logprobs)
+        return self._chunk({"content": piece.text}, logprobs=piece.logprobs, tokens=piece.tokens)
 
     def last(self, done: Done, *, usage: bool) -> bytes:
         """The events that end a stream."""
@@ -72,15 +75,26 @@ class Shapes:
         return orjson.dumps({**self._head("chat.completion"), "choices": [choice], "usage": usage_of(done)})
 
     def _chunk(
-        self, delta: dict[str, Any], *, finish: str | None = None, logprobs: tuple[dict[str, Any], ...] = ()
+        self,
+        delta: dict[str, Any],
+        *,
+        finish: str | None = None,
+        logprobs: tuple[dict[str, Any], ...] = (),
+        tokens: tuple[int, ...] = (),
     ) -> bytes:
         choice: dict[str, Any] = {"finish_reason": finish, "index": 0, "delta": delta}
         if logprobs:
             choice["logprobs"] = {"content": list(logprobs)}
-        return event(orjson.dumps({**self._head("chat.completion.chunk"), "choices": [choice]}))
+        chunk = {**self._head("chat.completion.chunk"), "choices": [choice]}
+        return event(orjson.dumps(with_tokens(chunk, tokens) if tokens else chunk))
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+
+def with_tokens(chunk: dict[str, Any], tokens: Sequence[int]) -> dict[str, Any]:
+    """The chunk with the ids of its tokens first, where Wayline finds them and takes them out without parsing."""
+    return {"tokens": list(tokens), **chunk}
 
 
 def usage_of(done: Done) -> dict[str, Any]:

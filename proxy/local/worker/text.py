@@ -15,6 +15,11 @@ class ShownText:
         self.stopped = False
         """A stop sequence has come; nothing more is shown."""
 
+    @property
+    def holds(self) -> bool:
+        """Some of what came is not shown yet."""
+        return bool(self._held) or self._decoder.getstate()[0] != b""
+
     def feed(self, data: bytes) -> str:
         """What these bytes allow to be shown."""
         return self._show(self._decoder.decode(data))
