@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -11,6 +10,7 @@ import orjson
 from proxy.backends.head import Address, head, standard
 from proxy.backends.openai_errors import ErrorReader
 from proxy.backends.openai_reply import read_completion, read_embedding
+from proxy.backends.openai_spec import HINTS, NEUTRAL, OpenAICompatible, terms
 from proxy.backends.openai_stream import ChatDecoder
 from proxy.config.values import Backend
 from proxy.core.call import Headers, HttpCall
@@ -25,30 +25,6 @@ _LEAST_SECRET = 8
 """Characters. A shorter key (`x`, `none`, `ollama`) only fills a place, and may be a word of an ordinary message."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAICompatible:
-    """What tells one OpenAI-speaking provider from another. Everything else is the same code."""
-
-    base_url: str = ""
-    """Used where the configuration names none."""
-    default_path: str = ""
-    """Added to a base URL without a path."""
-    key_header: str = "Authorization"
-    key_prefix: str = "Bearer "
-    refuses: frozenset[str] = frozenset()
-    """Request parameters that it answers with an error: left out, and said so."""
-    renames: Mapping[str, str] = field(default_factory=dict)
-    """Request parameters that it knows by another name."""
-    asks_usage: bool = True
-    """It takes `stream_options: {include_usage: true}`."""
-    own_queue: bool = False
-    """When it says that its queue is full, that is a queue of Wayline's own."""
-    prefill: Prefill | None = None
-    """How it continues an assistant message that comes last; `None`: it does not, or it is not known to."""
-    repeatable: bool = False
-    """The same request with the same seed gives the same bytes again."""
-
-
 class OpenAIDialect:
     """One target at an OpenAI-speaking backend; see `proxy.core.dialect.Dialect`."""
 
@@ -58,16 +34,18 @@ class OpenAIDialect:
     __slots__ = (
         "_adapts",
         "_asks_usage",
+        "_bounded",
+        "_charge",
         "_embed_head",
         "_errors",
         "_head",
         "_model",
         "_prefix",
         "_refuses",
-        "_renames",
         "_spec",
         "_stream_head",
         "_target",
+        "_terms",
         "_without",
         "prefill",
         "repeatable",
@@ -75,28 +53,27 @@ class OpenAIDialect:
 
     def __init__(self, spec: OpenAICompatible, where: Address, backend: Backend, target: Target) -> None:
         """Raises `ValueError` where a header or the key cannot be sent."""
+        own = terms(spec, target.model, where.origin.host)
         self._spec = spec
+        self._terms = own
+        self._charge = spec.charge
         self._target = target
         self._model = target.model
         self._prefix = f"{backend.name}/"
-        self.prefill = None if target.prefill is False else spec.prefill
+        self.prefill = spec.prefill if own.prefill and target.prefill is not False else None
         if target.prefill and self.prefill is None:
             self.prefill = Prefill()
         self.repeatable = spec.repeatable
-        self._refuses = spec.refuses - target.drop
-        self._without = target.drop | spec.refuses
+        self._refuses = frozenset({*own.refuses, *own.only, "response_format"}) - target.drop - HINTS
+        self._without = target.drop | own.refuses
+        self._bounded = bool(own.only or spec.formats)
         self._adapts = bool(target.defaults or target.overrides)
-        self._renames = bool(spec.renames)
         self._asks_usage = spec.asks_usage and "stream_options" not in self._without
-        chat = f"POST {where.target('/chat/completions')} HTTP/1.1"
-        embed = f"POST {where.target('/embeddings')} HTTP/1.1"
-        key = _key_header(spec, backend.api_key)
-        more = (key, backend.headers, target.headers)
-        self._head = head(chat, where.authority, standard("application/json"), *more)
-        self._stream_head = head(chat, where.authority, standard("text/event-stream"), *more)
-        self._embed_head = head(embed, where.authority, standard("application/json"), *more)
-        secrets = [backend.api_key, *backend.headers.values(), *target.headers.values()]
-        hide = [secret.reveal() for secret in secrets if isinstance(secret, Secret)]
+        more = credentials(spec, backend, target)
+        self._head, self._stream_head = heads(where, "/chat/completions", more)
+        self._embed_head, _ = heads(where, "/embeddings", more)
+        hide = [secret.reveal() for headers in more for secret in headers.values() if isinstance(secret, Secret)]
+        hide += [backend.api_key.reveal()] if backend.api_key else []
         hide = [text for text in hide if len(text) >= _LEAST_SECRET]
         if backend.base_url:
             hide += [where.authority, where.origin.host]
@@ -125,13 +102,13 @@ class OpenAIDialect:
         return self._prepared(self._embed_head, body, dropped)
 
     def completion(self, body: bytes, *, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Completion | Failure:
-        return read_completion(body, self._errors, model)
+        return read_completion(body, self._errors, model, self._charge)
 
     def embedding(self, body: bytes, *, base64: bool, model: str | None = None) -> Embedding | Failure:
-        return read_embedding(body, self._errors, base64=base64, model=model)
+        return read_embedding(body, self._errors, base64=base64, model=model, charge=self._charge)
 
     def decoder(self, *, wants_usage: bool, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Decoder:
-        return ChatDecoder(self._errors, wants_usage=wants_usage, model=model)
+        return ChatDecoder(self._errors, wants_usage=wants_usage, model=model, charge=self._charge)
 
     def failure(self, status: int, headers: Headers, body: bytes) -> Failure:
         return self._errors.failure(status, headers, body)
@@ -147,10 +124,10 @@ class OpenAIDialect:
             self._adapt(body)
         dropped: tuple[str, ...] = ()
         if self._without and not self._without.isdisjoint(body):
-            dropped = tuple(sorted(self._without.intersection(body)))
-            for name in dropped:
-                del body[name]
-        if self._renames:
+            dropped = self._taken_out(body)
+        if self._bounded:
+            dropped += self._out_of_bounds(body)
+        if self._terms.renames:
             self._rename(body)
         body["model"] = self._model or model.removeprefix(self._prefix)
         return body, dropped
@@ -160,11 +137,46 @@ class OpenAIDialect:
             body.setdefault(name, value)
         body.update(self._target.overrides)
 
+    def _taken_out(self, body: dict[str, Any]) -> tuple[str, ...]:
+        """Takes out what this target does not take, and names what is missed."""
+        missed = []
+        for name in sorted(self._without.intersection(body)):
+            value = body.pop(name)
+            nothing = value is None or name == "stream_options" or value in NEUTRAL.get(name, ())
+            if name in self._target.drop or not nothing:
+                missed.append(name)
+        return tuple(missed)
+
+    def _out_of_bounds(self, body: dict[str, Any]) -> tuple[str, ...]:
+        """Takes out parameters with values that this target does not take."""
+        _, _, only, free, _ = self._terms
+        missed: list[str] = []
+        if not free or body.get("reasoning_effort") not in free:
+            missed = [name for name, known in only.items() if body.get(name) is not None and body[name] not in known]
+        form = body.get("response_format")
+        if self._spec.formats and isinstance(form, dict) and form.get("type") not in self._spec.formats:
+            missed.append("response_format")
+        for name in missed:
+            del body[name]
+        return tuple(missed)
+
     def _rename(self, body: dict[str, Any]) -> None:
-        for name, other in self._spec.renames.items():
+        for name, other in self._terms.renames.items():
             if name in body:
                 body.setdefault(other, body.pop(name))
 
 
-def _key_header(spec: OpenAICompatible, key: Secret | None) -> dict[str, str | Secret]:
-    return {spec.key_header: Secret(spec.key_prefix + key.reveal())} if key else {}
+def credentials(
+    spec: OpenAICompatible, backend: Backend, target: Target
+) -> tuple[Mapping[str, str | Secret], Mapping[str, str | Secret], Mapping[str, str | Secret]]:
+    """The key's header, and those of backend and target."""
+    key = backend.api_key
+    own: dict[str, str | Secret] = {spec.key_header: Secret(spec.key_prefix + key.reveal())} if key else {}
+    return own, backend.headers, target.headers
+
+
+def heads(where: Address, path: str, more: Iterable[Mapping[str, str | Secret]]) -> tuple[bytes, bytes]:
+    """The heads of the calls to a path below the base URL: for a whole answer, and for a stream."""
+    line = f"POST {where.target(path)} HTTP/1.1"
+    whole = head(line, where.authority, standard("application/json"), *more)
+    return whole, head(line, where.authority, standard("text/event-stream"), *more)

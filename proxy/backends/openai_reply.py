@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from proxy.backends.openai_errors import ErrorReader
+from proxy.backends.openai_spec import Charge
 from proxy.backends.openai_text import said_in
 from proxy.backends.openai_usage import usage_in
 from proxy.core.chat import Completion, Embedding
@@ -19,8 +20,13 @@ from proxy.core.failure import Failure
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 
 
-def read_completion(body: bytes, errors: ErrorReader, model: str | None = None) -> Completion | Failure:
-    """A chat completion; a `Failure` where an error came under 200. Raises `Malformed`."""
+def read_completion(
+    body: bytes, errors: ErrorReader, model: str | None = None, charge: Charge | None = None
+) -> Completion | Failure:
+    """A chat completion; a `Failure` where an error came under 200. Raises `Malformed`.
+
+    `charge`: where it says what it costs.
+    """
     reply = _object(body)
     choices = reply.get("choices") or []
     if not isinstance(choices, list):
@@ -41,13 +47,15 @@ def read_completion(body: bytes, errors: ErrorReader, model: str | None = None) 
         reason = choice.get("finish_reason")
         filtered = filtered or reason == "content_filter"
         cut_short = cut_short or reason == "length"
-    usage = usage_in(reply)
+    usage = usage_in(reply, charge)
     spent = cut_short and usage is not None and usage.output > 0  # all of it on reasoning that is not shown
     raw = body if model is None else _renamed(reply, model)
     return _new(Completion, (raw, _name(reply), usage, silent and not spent, silent and filtered, chars))
 
 
-def read_embedding(body: bytes, errors: ErrorReader, *, base64: bool, model: str | None = None) -> Embedding | Failure:
+def read_embedding(
+    body: bytes, errors: ErrorReader, *, base64: bool, model: str | None = None, charge: Charge | None = None
+) -> Embedding | Failure:
     """Embeddings; openai-node decodes base64 whatever comes, so that what was asked for is what must be sent.
 
     Raises `Malformed`, also where there is more than one vector for an input (token embeddings of a model
@@ -64,7 +72,7 @@ def read_embedding(body: bytes, errors: ErrorReader, *, base64: bool, model: str
     if any(new is not old for new, old in zip(rows, data, strict=True)):
         reply["data"] = rows
         body = orjson.dumps(reply)
-    return Embedding(body if model is None else _renamed(reply, model), _name(reply), usage_in(reply))
+    return Embedding(body if model is None else _renamed(reply, model), _name(reply), usage_in(reply, charge))
 
 
 def _row(item: Any, base64: bool) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from proxy.backends.openai_errors import ErrorReader
+from proxy.backends.openai_spec import Charge
 from proxy.backends.openai_text import said_in
 from proxy.backends.openai_usage import usage_in
 from proxy.core.chat import End, Event, Kind
@@ -31,6 +32,7 @@ class ChatDecoder:
     """One stream of chat chunks; see `proxy.core.dialect.Decoder`."""
 
     __slots__ = (
+        "_charge",
         "_errors",
         "_failed",
         "_framer",
@@ -46,8 +48,12 @@ class ChatDecoder:
         "usage",
     )
 
-    def __init__(self, errors: ErrorReader, *, wants_usage: bool, model: str | None = None) -> None:
+    def __init__(
+        self, errors: ErrorReader, *, wants_usage: bool, model: str | None = None, charge: Charge | None = None
+    ) -> None:
         self._errors = errors
+        self._charge = charge
+        """Where the usage says what it costs."""
         self._hide_usage = not wants_usage
         self._reply = model
         """The name that stands in every chunk instead of the upstream's."""
@@ -174,7 +180,7 @@ class ChatDecoder:
             self.model = model
         if chunk.get("usage") is None and "x_groq" not in chunk:
             return None
-        usage = usage_in(chunk)
+        usage = usage_in(chunk, self._charge)
         self.usage = usage or self.usage
         return usage
 

@@ -2,29 +2,65 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
+from proxy.backends.openai_spec import Charge
 from proxy.core.usage import Source, Usage
 
 _MAX = 1 << 40
 """A count beyond this is nonsense, not a count."""
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 _REPORTED = Source.REPORTED
+_MAX_SUM = 1e16
+"""A charge beyond this (a million dollars in the smallest unit there is) is nonsense, not a charge."""
+_MAX_TIER = 32
+"""Characters of a service tier's name."""
+_USUAL = frozenset({"auto", "default", "standard", "on_demand"})
+"""Service tiers that cost what is usual."""
 _TOTALS = 3
 _TOTALS_AND_DETAILS = 5
 """Members of a `usage` with its three counts, and with OpenAI's two objects of details besides."""
 
 
-def usage_in(reply: Mapping[str, Any]) -> Usage | None:
-    """The usage in an answer or a chunk; `None` where none is reported.
+def usage_in(reply: Mapping[str, Any], charge: Charge | None = None) -> Usage | None:
+    """The usage in an answer or a chunk; `None` where none is reported. `charge`: where it says what it costs.
 
     Groq states it in `x_groq.usage` of the finishing chunk whether it was asked for or not.
     """
     usage = read_usage(reply.get("usage"))
-    if usage is None and "x_groq" in reply:
+    if usage is None:
+        if "x_groq" not in reply:
+            return None
         usage = read_usage(_at(reply["x_groq"], "usage"))
+        if usage is None:
+            return None
+    if charge is not None:
+        usage = usage._replace(cost=charged(reply.get("usage"), charge))
+    tier = reply.get("service_tier")
+    if type(tier) is str and tier not in _USUAL and len(tier) <= _MAX_TIER:
+        usage = usage._replace(tier=tier)
     return usage
+
+
+def charged(usage: object, charge: Charge) -> Decimal | None:
+    """US dollars that a usage says it costs; `None` where it does not say."""
+    cost = _sum(usage, charge.path)
+    if cost is None:
+        return None
+    if charge.more and _at(usage, "is_byok") is True:
+        cost += _sum(usage, charge.more) or 0
+    return cost * charge.unit
+
+
+def _sum(usage: object, path: tuple[str, ...]) -> Decimal | None:
+    for name in path:
+        usage = _at(usage, name)
+    if isinstance(usage, bool) or not isinstance(usage, int | float):
+        return None
+    return Decimal(str(usage)) if math.isfinite(usage) and 0 <= usage < _MAX_SUM else None
 
 
 def read_usage(usage: object) -> Usage | None:
@@ -60,10 +96,11 @@ def _any(usage: dict[str, Any]) -> Usage | None:
     if given is None and made is None:
         return None
     given, made = _complete(given, made, total)
-    details = usage.get("prompt_tokens_details")
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    spent = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
     cached = _first(_at(details, "cached_tokens"), usage.get("prompt_cache_hit_tokens"), usage.get("cached_tokens"))
     written = _first(_at(details, "cache_write_tokens"), usage.get("cache_creation_input_tokens"))
-    reasoning = _first(_at(usage.get("completion_tokens_details"), "reasoning_tokens"), usage.get("reasoning_tokens"))
+    reasoning = _first(_at(spent, "reasoning_tokens"), usage.get("reasoning_tokens"))
     if reasoning and total == given + made + reasoning:
         made += reasoning  # xAI leaves reasoning out of completion_tokens, and charges for it
     return Usage(given, made, cached or 0, written or 0, reasoning or 0)

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.backends.head import address
-from proxy.backends.openai import OpenAICompatible, OpenAIDialect
+from proxy.backends.openai import OpenAIDialect
+from proxy.backends.openai_spec import OpenAICompatible
 from proxy.backends.registry import bind
 from proxy.config.values import Backend
 from proxy.core.chat import ChatRequest, EmbedRequest
@@ -158,7 +159,7 @@ def test_a_provider_is_data() -> None:
     )
     backend = Backend("other", "other", api_key=Secret(KEY))
     dialect = OpenAIDialect(spec, address(spec.base_url), backend, target())
-    asked = prepared(dialect.chat(request({"stream": True, "seed": 3, "logit_bias": {}})))
+    asked = prepared(dialect.chat(request({"stream": True, "seed": 3, "logit_bias": {"50256": -100}})))
     assert lines(asked)[0] == "POST /chat/completions HTTP/1.1"
     assert f"api-key: {KEY}" in lines(asked)
     assert asked.dropped == asked.unsupported == ("logit_bias",)
