@@ -1,0 +1,62 @@
+"""Which credential a backend has, besides a key that stands in the head of its calls."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+from proxy.config.values import Backend
+from proxy.core.credential import Credential
+from proxy.credentials.bearer import Bearer, is_token
+from proxy.credentials.google import GoogleToken
+from proxy.credentials.kept import Always, Kept
+from proxy.credentials.sigv4 import AwsKeys, SigV4, Source
+from proxy.credentials.tokens import CommandToken, FileToken
+
+BEDROCK_KEY = "AWS_BEARER_TOKEN_BEDROCK"
+"""Where AWS's own SDKs look for an API key of Bedrock's, before they look for anything to sign with."""
+
+
+def credential_of(backend: Backend) -> Credential | None:
+    """What signs the calls of this backend; `None`: nothing, or a fixed key that its dialect sends itself.
+
+    Raises `ValueError` where the configuration asks for two at once, or for one whose library is not installed.
+    """
+    options = backend.options
+    asked = [name for name in ("token_command", "token_file") if options.get(name)]
+    if backend.api_key is not None:
+        asked.insert(0, "api_key")
+    if len(asked) > 1:
+        raise ValueError(f"backend {backend.name!r} has {' and '.join(asked)}: expected one of them")
+    if options.get("token_command"):
+        return Bearer(Kept(CommandToken(options["token_command"])))
+    if options.get("token_file"):
+        return Bearer(Kept(FileToken(options["token_file"])))
+    if asked:
+        return None
+    if backend.type == "vertex":
+        _needs(backend, "google.auth", "google-auth", "vertex")
+        return Bearer(Kept(GoogleToken(options.get("credentials_file", ""))))
+    return _aws(backend) if backend.type == "bedrock" else None
+
+
+def _aws(backend: Backend) -> Credential:
+    options = backend.options
+    source = Source(options.get("profile", ""), options.get("role_arn", ""), options["region"])
+    key = os.environ.get(BEDROCK_KEY, "")
+    if is_token(key) and not (source.profile or source.role_arn):
+        return Bearer(Kept(Always(key)))
+    _needs(backend, "botocore", "botocore", "bedrock")
+    scheme = backend.base_url.partition(":")[0] or "https"
+    return SigV4(Kept(AwsKeys(source)), source.region, scheme)
+
+
+def _needs(backend: Backend, module: str, distribution: str, extra: str) -> None:
+    try:
+        found = find_spec(module) is not None
+    except ModuleNotFoundError:  # of `google.auth`, `google` itself is missing
+        found = False
+    if not found:
+        raise ValueError(
+            f"backend {backend.name!r} needs {distribution}, which is not installed: pip install 'wayline[{extra}]'"
+        )
