@@ -1,6 +1,7 @@
 """Answers in OpenAI's form, for dialects that translate: chunks of a stream, and whole completions.
 
-An answer here has one choice. Reasoning goes out as `reasoning_content`, the field that most clients look for.
+A whole answer here has one choice; of a stream with several, each has its `Chunks`. Reasoning goes out as
+`reasoning_content`, the field that most clients look for.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Chunks:
 
     __slots__ = (
         "_before",
+        "_choice",
         "_id",
         "_named",
         "_reply",
@@ -38,9 +40,10 @@ class Chunks:
         "usage",
     )
 
-    def __init__(self, stamp: Stamp, *, wants_usage: bool, model: str | None = None) -> None:
-        """`model`: the name that stands in the chunks instead of the upstream's."""
+    def __init__(self, stamp: Stamp, *, wants_usage: bool, model: str | None = None, choice: int = 0) -> None:
+        """`model`: the name that stands in the chunks instead of the upstream's; `choice`: the index of the choice."""
         self._stamp = stamp
+        self._choice = b'[{"index":%d,"delta":' % choice
         self._reply = model
         self._shows_usage = wants_usage
         self._id = stamp.id
@@ -63,7 +66,7 @@ class Chunks:
         self._id = answer_id or self._id
         named = self._reply if self._reply is not None else self.model
         head = {"id": self._id, "object": "chat.completion.chunk", "created": self._stamp.created, "model": named}
-        self._before = b"data: " + _dumps(head)[:-1] + b',"choices":[{"index":0,"delta":'
+        self._before = b"data: " + _dumps(head)[:-1] + b',"choices":' + self._choice
 
     def role(self) -> Event:
         """The first chunk, as OpenAI begins a stream."""
@@ -120,7 +123,7 @@ class Chunks:
         self.usage = usage
         if not self._shows_usage:
             return Event(Kind.USAGE, b"", "", usage)
-        head = self._before.removesuffix(b'[{"index":0,"delta":')
+        head = self._before.removesuffix(self._choice)
         return Event(Kind.USAGE, head + b'[],"usage":' + _dumps(usage_object(usage)) + b"}\n\n", "", usage)
 
     def failed(self, failure: Failure) -> Event:
