@@ -1,7 +1,8 @@
 """Server-sent events out of bytes, however the bytes are cut (WHATWG HTML, section 9.2.6).
 
-A chunk that holds whole `data: …` events and nothing else, which is how a live stream nearly always arrives, is only
-sliced. Everything else goes line by line: CR, LF and CRLF, comments, several data lines, names, a byte order mark.
+A chunk that holds whole `data: …` events and nothing else, or events of an `event: …` and a `data: …` line, which is
+how a live stream nearly always arrives, is only sliced. Everything else goes line by line: CR, LF and CRLF, comments,
+several data lines, other fields, a byte order mark.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ class SseFramer:
             if data.endswith(b"\n\n"):
                 self._at_start = False
                 return self._blocks(data)
+        elif self._clean and data.startswith(b"event: ") and data.endswith(b"\n\n") and data.find(b"\r") < 0:
+            self._at_start = False
+            return self._blocks(data)
         return self._lines(data)
 
     def pending(self) -> bytes:
@@ -61,6 +65,11 @@ class SseFramer:
         for block in data[:-2].split(b"\n\n"):
             if block.startswith(b"data: ") and block.find(b"\n") < 0 and len(block) <= limit:
                 frames.append((block[6:], block + b"\n\n", b""))
+                continue
+            name, found, payload = block.partition(b"\ndata: ")
+            plain = found and name.startswith(b"event: ") and len(block) <= limit
+            if plain and name.find(b"\n") < 0 and payload.find(b"\n") < 0:
+                frames.append((payload, b"data: " + payload + b"\n\n", name[7:]))
             else:
                 frames += self._lines(block + b"\n\n")
         return frames

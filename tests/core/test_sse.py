@@ -32,6 +32,13 @@ def test_a_chunk_of_several_events_is_cut_at_the_blank_lines() -> None:
     assert framed(b"data: 1\n\ndata: 2\n\n") == [(b"1", b"data: 1\n\n", b""), (b"2", b"data: 2\n\n", b"")]
 
 
+def test_named_events_are_cut_the_same_way_and_keep_their_names() -> None:
+    chunk = b"event: ping\ndata: 1\n\nevent: a\ndata: 2\n\n"
+    assert framed(chunk) == [(b"1", b"data: 1\n\n", b"ping"), (b"2", b"data: 2\n\n", b"a")]
+    assert framed(*(chunk[i : i + 1] for i in range(len(chunk)))) == framed(chunk)
+    assert framed(b"event: a\nid: 7\ndata: 1\ndata: 2\n\n") == [(b"1\n2", b"data: 1\ndata: 2\n\n", b"a")]
+
+
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
 def test_lines_may_end_in_any_of_the_three_ways(end: bytes) -> None:
     stream = end.join([b": hello", b"", b"event: error", b"data: one", b"data:two", b"id: 7", b"", b"data", b"", b""])
@@ -99,10 +106,11 @@ def test_the_cuts_change_nothing(stream: bytes, cuts: list[int]) -> None:
     assert framed(*(frame[1] for frame in whole)) == [(payload, raw, b"") for payload, raw, _ in whole]
 
 
+@pytest.mark.parametrize("name", [b"", b"event: a\n"])
 @pytest.mark.parametrize("pieces", [1, 7, 10_000])
-def test_an_event_of_the_limit_passes_and_one_byte_more_does_not(pieces: int) -> None:
+def test_an_event_of_the_limit_passes_and_one_byte_more_does_not(pieces: int, name: bytes) -> None:
     def feed(size: int) -> list[Frame]:
-        stream = b"data: " + b"x" * (size - 8) + b"\n\n"
+        stream = name + b"data: " + b"x" * (size - 8) + b"\n\n"
         step = -(-len(stream) // pieces)
         return framed(*(stream[i : i + step] for i in range(0, len(stream), step)), limit=1000)
 
