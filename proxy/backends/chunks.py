@@ -186,6 +186,7 @@ def completion(
     chars = len(text) + len(reasoning)
     for call in calls:
         chars += len(call["function"]["name"]) + len(call["function"]["arguments"])
-    silent = not (calls or reasoning or more) and (not text or text.isspace())
+    shown = any(name != "reasoning_details" for name in more or ())  # those may hold nothing but a signature
+    silent = not (calls or reasoning or shown) and (not text or text.isspace())
     spent = finish == "length" and usage is not None and usage.output > 0  # all of it on reasoning that is not shown
     return Completion(_dumps(body), model, usage, silent and not spent, silent and filtered, chars)

@@ -110,7 +110,7 @@ def conversation(messages: Iterable[Any]) -> Conversation:
             continue
         role = message.get("role")
         if role in ("system", "developer") and not turns:
-            system += [part for part in _content(message.get("content")) if isinstance(part, Text)]
+            system += [part for part in _marked(message, _content(message.get("content"))) if isinstance(part, Text)]
             continue
         side = "assistant" if role == "assistant" else "user"
         parts = parts_of(message, names)
@@ -133,12 +133,12 @@ def parts_of(message: Mapping[str, Any], names: dict[str, str]) -> list[Part]:
         key = str(message.get("tool_call_id") or message.get("name") or "")
         mark = _mark(message) or next((part.cache_control for part in content if part.cache_control), None)
         return [Result(key, names.get(key, str(message.get("name") or key)), tuple(content), mark)]
-    return list(content)
+    return list(_marked(message, content))
 
 
 def _assistant(message: Mapping[str, Any], names: dict[str, str]) -> list[Part]:
     parts: list[Part] = [*_thoughts(message)]
-    parts += _content(message.get("content"))
+    parts += _marked(message, _content(message.get("content")))
     refusal = message.get("refusal")
     if isinstance(refusal, str) and refusal:
         parts.append(Text(refusal))
@@ -257,6 +257,14 @@ def is_base64(data: str) -> bool:
 def _mark(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
     mark = item.get("cache_control")
     return mark if isinstance(mark, Mapping) else None
+
+
+def _marked(message: Mapping[str, Any], parts: list[Text | Media]) -> list[Text | Media]:
+    """A mark on the message itself is one on its last part."""
+    mark = _mark(message)
+    if mark is not None and parts and parts[-1].cache_control is None:
+        parts[-1] = parts[-1]._replace(cache_control=mark)
+    return parts
 
 
 def _results_first(parts: list[Part]) -> tuple[Part, ...]:
