@@ -11,6 +11,7 @@ from proxy.core.call import Origin
 from proxy.core.place import Place, State
 from proxy.core.plan import vectors_of
 from proxy.core.route import Route, Target
+from proxy.credentials.build import credential_of
 from proxy.engine.lane import Gates, Lane, Road
 from proxy.engine.roads import Roads
 
@@ -43,6 +44,8 @@ class Builder:
         self._config = config
         self._local = local
         self._gates = gates
+        self._credentials = {name: credential_of(one) for name, one in config.backends.items() if not one.missing}
+        """One for each backend, whose targets share its tokens."""
         self._named: dict[str, Target] = {}
         """Of a target that several routes name, the first one says its limit."""
         for route in config.routes.values():
@@ -87,7 +90,8 @@ class Builder:
     def _lane(self, target: Target) -> Lane:
         backend = self._config.backends[target.backend]
         gates = (self._gates.of(target.name), self._gates.of(backend.name))
-        return Lane(target, bind(backend, target), self._place(backend, target), gates)
+        signs = self._credentials[backend.name]
+        return Lane(target, bind(backend, target), self._place(backend, target), gates, signs)
 
     def _place(self, backend: Backend, target: Target) -> Place:
         if backend.models:
