@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from proxy.backends.registry import bind, origin
@@ -11,6 +11,7 @@ from proxy.core.call import Origin
 from proxy.core.place import Place, State
 from proxy.core.plan import vectors_of
 from proxy.core.route import Route, Target
+from proxy.core.tokens import Counter, of_text
 from proxy.credentials.build import credential_of
 from proxy.engine.lane import Gates, Lane, Road
 from proxy.engine.roads import Roads
@@ -39,8 +40,16 @@ class Fixed:
 class Builder:
     """Binds targets once each, so that routes which share a target share its gates too."""
 
-    def __init__(self, config: Config, local: Mapping[tuple[str, str], Place], gates: Gates) -> None:
-        """`gates`: those of the process, so that what is in flight is counted over all configurations."""
+    def __init__(
+        self,
+        config: Config,
+        local: Mapping[tuple[str, str], Place],
+        gates: Gates,
+        counter: Callable[[str], Counter] = lambda _: of_text,
+    ) -> None:
+        """`gates`: those of the process, so that what is in flight is counted over all configurations. `counter`: how
+        the tokens of a model are counted."""
+        self._counter = counter
         self._config = config
         self._local = local
         self._gates = gates
@@ -91,7 +100,8 @@ class Builder:
         backend = self._config.backends[target.backend]
         gates = (self._gates.of(target.name), self._gates.of(backend.name))
         signs = self._credentials[backend.name]
-        return Lane(target, bind(backend, target), self._place(backend, target), gates, signs)
+        count = self._counter(target.model)
+        return Lane(target, bind(backend, target), self._place(backend, target), gates, signs, count)
 
     def _place(self, backend: Backend, target: Target) -> Place:
         if backend.models:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.app.build import Builder
+from proxy.app.tokenizers import Tokenizers
 from proxy.config.values import Backend, Config
 from proxy.core.place import Place
 from proxy.engine.lane import Gates
@@ -27,6 +28,8 @@ class Desk:
     """Unix time in seconds."""
     gates: Gates
     """Handed on from one desk to the next."""
+    tokenizers: Tokenizers
+    """Likewise."""
 
     @property
     def max_depth(self) -> int:
@@ -45,8 +48,10 @@ def build(config: Config, loaded_at: int, before: Desk | None = None) -> Desk:
         (name, model): place for name, models in local.items() for model, place in models.places.items()
     }
     gates = Gates() if before is None else before.gates
-    roads = Builder(config, places, gates).roads()
-    return Desk(config, roads, Authenticator(config.keys), local, loaded_at, gates)
+    tokenizers = Tokenizers() if before is None else before.tokenizers
+    tokenizers.wanted = config.tokenizers
+    roads = Builder(config, places, gates, tokenizers.of).roads()
+    return Desk(config, roads, Authenticator(config.keys), local, loaded_at, gates, tokenizers)
 
 
 def unchanged(config: Config, backend: Backend) -> bool:

@@ -53,6 +53,7 @@ class Runtime:
         """Begin to load what is to be preloaded, and to watch the configuration's file."""
         for models in self.desk.local.values():
             await models.start()
+        self._load_tokenizers(self.desk)
         if self.desk.config.source:
             self._begin(self._watch(Path(self.desk.config.source)))
 
@@ -94,6 +95,7 @@ class Runtime:
 
     def _swap(self, before: Desk, after: Desk) -> None:
         self.desk = after
+        self._load_tokenizers(after)
         self.reload_error = ""
         self.reloads[True] += 1
         self.engine.forget(_changed_targets(before.config, after.config))
@@ -110,6 +112,15 @@ class Runtime:
             self._say("warning", "config.restart_needed", reason="`listen` changes only with a restart")
         if before.config.ledger != after.config.ledger:
             self._say("warning", "config.restart_needed", reason="`ledger` changes only with a restart")
+
+    def _load_tokenizers(self, desk: Desk) -> None:
+        loop = asyncio.get_running_loop()
+
+        def say(reason: str) -> None:
+            with contextlib.suppress(RuntimeError):  # we have stopped meanwhile
+                loop.call_soon_threadsafe(lambda: self._say("warning", "tokenizers", reason=reason))
+
+        desk.tokenizers.load_soon(say)
 
     async def _retire(self, backend: str, models: LocalModels) -> None:
         """Running requests finish on what they began with."""

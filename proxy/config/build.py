@@ -45,6 +45,7 @@ def build(top: Found, source: str) -> Config:
         cors=_cors(plain["cors"]) if "cors" in plain else None,
         direct=plain.get("direct", False),
         direct_targets=MappingProxyType(direct),
+        tokenizers=plain.get("tokenizers", False),
         log=plain.get("log", "auto"),
         source=source,
     )

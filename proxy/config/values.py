@@ -122,6 +122,8 @@ class Config:
     """A request may name `backend/model` instead of a route."""
     direct_targets: Mapping[str, Target] = field(default_factory=dict)
     """Per backend in use, a target with an empty model that carries the backend's settings (timeouts, price…)."""
+    tokenizers: bool = False
+    """Where usage has to be estimated, OpenAI's models are counted by their own tokenizers (tiktoken)."""
     log: str = "auto"
     """`auto` (pretty on a terminal, else JSON), `json` or `pretty`."""
     source: str = ""

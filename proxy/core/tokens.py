@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from proxy.core.usage import Source, Usage
 
+Counter = Callable[[str], int]
+"""Tokens in a text: by a model's own tokenizer, or about (`of_text`)."""
+
 CHARS_PER_TOKEN = 4
 """OpenAI's rule of thumb for English text (help.openai.com, "What are tokens and how to count them?")."""
-_PER_MESSAGE = 4
-"""Role and separators of one message, about, in the chat formats of OpenAI and ChatML."""
+_PER_MESSAGE = 3
+"""Separators of one message, beside its role and its content, in the chat formats of OpenAI and ChatML."""
+_BEGINNING = 3
+"""With which the answer begins (OpenAI cookbook, "How to count tokens with tiktoken")."""
 _PER_IMAGE = 765
 """A 1024 x 1024 image in OpenAI's high detail: 170 for each of four tiles, and 85."""
 
@@ -25,37 +30,67 @@ def of_text(text: str) -> int:
     return of_chars(len(text.encode("utf-8", "surrogatepass")))
 
 
-def of_request(body: Mapping[str, Any]) -> int:
+def of_request(body: Mapping[str, Any], count: Counter = of_text) -> int:
     """Tokens of input in a chat or embeddings request, about."""
-    total = _of_input(body.get("input"))
+    total = _of_input(body.get("input"), count)
     messages = body.get("messages")
     if isinstance(messages, list):
-        total += sum(_PER_MESSAGE + _of_value(message) for message in messages)
-    return total + sum(_of_value(body[name]) for name in ("tools", "functions", "response_format") if name in body)
+        total += _BEGINNING + sum(_PER_MESSAGE + _of_value(message, count) for message in messages)
+    for name in ("tools", "functions"):
+        if isinstance(body.get(name), list) and body[name]:
+            total += _of_tools(body[name], count)
+    return total + _of_value(body.get("response_format"), count)
 
 
-def estimated(body: Mapping[str, Any], chars: int) -> Usage:
-    """The usage of a request whose answer so far has `chars` characters, marked as estimated."""
-    return Usage(of_request(body), of_chars(chars), source=Source.ESTIMATED)
+def estimated(body: Mapping[str, Any], chars: int, count: Counter = of_text, said: str = "") -> Usage:
+    """The usage of a request whose answer so far has `chars` characters, marked as estimated. `said`: the part of
+    them that is known."""
+    output = count(said) + of_chars(max(chars - len(said), 0)) if said else of_chars(chars)
+    return Usage(of_request(body, count), output, source=Source.ESTIMATED)
 
 
-def _of_input(value: object) -> int:
+def _of_input(value: object, count: Counter) -> int:
     """An embeddings input: text, texts, token ids, or lists of those."""
     if isinstance(value, str):
-        return of_text(value)
+        return count(value)
     if isinstance(value, list):
-        return sum(1 if isinstance(item, int) else _of_input(item) for item in value)
+        return sum(1 if isinstance(item, int) else _of_input(item, count) for item in value)
     return 0
 
 
-def _of_value(value: object) -> int:
+def _of_tools(tools: list[Any], count: Counter) -> int:
+    """What OpenAI makes of tools is not JSON, and shorter (OpenAI cookbook, "How to count tokens with tiktoken")."""
+    total = 12
+    for tool in tools:
+        function = tool.get("function", tool) if isinstance(tool, dict) else None
+        if not isinstance(function, dict):
+            continue
+        total += 7 + count(_line(function.get("name"), function))
+        schema = function.get("parameters")
+        properties = schema.get("properties") if isinstance(schema, dict) else None
+        if not isinstance(properties, dict) or not properties:
+            continue
+        total += 3
+        for name, value in properties.items():
+            told = value if isinstance(value, dict) else {}
+            total += 3 + count(_line(f"{name}:{told.get('type')}", told))
+            total += _of_value({k: v for k, v in told.items() if k not in ("type", "description")}, count)
+    return total
+
+
+def _line(name: object, told: dict[str, Any]) -> str:
+    described = told.get("description")
+    return f"{name}:{described.removesuffix('.') if isinstance(described, str) else ''}"
+
+
+def _of_value(value: object, count: Counter) -> int:
     """All text in a JSON value, keys included; an image counts as one of usual size, not by the length of its data."""
     total = 0
     stack = [value]
     while stack:
         item = stack.pop()
         if isinstance(item, str):
-            total += of_text(item)
+            total += count(item)
         elif isinstance(item, list):
             stack += item
         elif isinstance(item, dict):

@@ -31,7 +31,7 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
     if usage is None and (ended is Ended.SERVED or reached):
         counted = attempt.counted
         if counted is None:
-            usage = estimated(exchange.request.body, attempt.chars)
+            usage = estimated(exchange.request.body, attempt.chars, attempt.lane.count, attempt.said)
         else:
             usage = Usage(*counted, source=Source.ESTIMATED)
     if failure is not None and ended is not Ended.CANCELLED:

@@ -61,6 +61,8 @@ class Attempt:
     dropped: tuple[str, ...] = ()
     answer: Completion | Embedding | None = None
     over = False
+    from_ = 0
+    """Characters of the answer that came from others before it."""
     unsent = 0
     """Attempts before it that have a number and were not sent: they do not count for the client and on record."""
     rated_at = 0.0
@@ -274,6 +276,12 @@ class Attempt:
         if self._flow is not None:
             return self._flow.decoder.chars
         return self.answer.chars if isinstance(self.answer, Completion) else 0
+
+    @property
+    def said(self) -> str:
+        """The text that the client got from it, as far as that is kept."""
+        story = None if self._flow is None else self._exchange.story
+        return "" if story is None else story.text[self.from_ :]
 
     @property
     def counted(self) -> tuple[int, int] | None:

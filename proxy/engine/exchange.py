@@ -290,6 +290,8 @@ class Exchange(Timed):
             return
         attempt = Attempt(self, request, lane, number, now, prepared, how, seam)
         attempt.unsent = self._unsent
+        if self._mending is not None and how is not _FRESH:
+            attempt.from_ = len(self._mending.story.text)
         self._live[number] = attempt
         self._attempt = attempt
         if self._paused:

@@ -14,6 +14,7 @@ from proxy.core.dialect import Dialect, Prepared
 from proxy.core.failure import Failure
 from proxy.core.place import Place
 from proxy.core.route import Route, Target
+from proxy.core.tokens import Counter, of_text
 
 
 class Gate:
@@ -59,6 +60,8 @@ class Lane:
     gates: tuple[Gate, ...]
     credential: Credential | None = None
     """What makes each call acceptable to the backend; `None`: the key, if any, stands in the dialect's head."""
+    count: Counter = of_text
+    """Tokens in a text, as the target's model counts or near enough."""
     soonest: float = field(init=False)
     """Seconds after which the first of the target's times can be over."""
 

