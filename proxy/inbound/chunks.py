@@ -1,0 +1,24 @@
+"""The chunks in what the engine hands over: whole events, with comments between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+
+def chunks_in(data: bytes, comments: list[bytes]) -> list[dict[str, Any]]:
+    """All chunks; comments, which a client may get as they are, go to the list."""
+    chunks: list[dict[str, Any]] = []
+    for block in data.split(b"\n\n"):
+        if block.startswith(b"data: "):
+            payload = block[6:] if block.find(b"\n") < 0 else block[6:].replace(b"\ndata: ", b"\n")
+            try:
+                chunk = orjson.loads(payload)
+            except orjson.JSONDecodeError:
+                continue
+            if type(chunk) is dict:
+                chunks.append(chunk)
+        elif block.startswith(b":"):
+            comments.append(block + b"\n\n")
+    return chunks
