@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from proxy.backends import lmstudio, ollama
 from proxy.backends.head import Address, address
 from proxy.backends.llamacpp import LlamaDialect
-from proxy.backends.openai import OpenAICompatible, OpenAIDialect
+from proxy.backends.openai import OpenAIDialect
+from proxy.backends.openai_spec import OpenAICompatible
 from proxy.config.values import Backend
 from proxy.core.call import Origin
 from proxy.core.dialect import Dialect, Prefill
@@ -22,12 +24,14 @@ class Provider(NamedTuple):
     origin: Callable[[Backend], Origin]
 
 
-NATIVE: Mapping[str, Provider] = {}
+NATIVE: Mapping[str, Provider] = {
+    "lmstudio": Provider(lmstudio.bind, lmstudio.origin),
+    "ollama": Provider(ollama.bind, ollama.origin),
+}
 """Types with a dialect of their own."""
 
 SPECS: Mapping[str, OpenAICompatible] = {
     "openai": OpenAICompatible(base_url="https://api.openai.com/v1"),
-    "ollama": OpenAICompatible(base_url="http://127.0.0.1:11434/v1", default_path="/v1"),
     "llamacpp": OpenAICompatible(base_url="http://local/v1", own_queue=True, prefill=Prefill(), repeatable=True),
 }
 """Types that speak OpenAI's dialect, as data."""

@@ -35,7 +35,19 @@ BACKEND_TYPES = {
             "openai", "OpenAI, or any server that speaks its API (set `base_url`)", "https://api.openai.com/v1"
         ),
         BackendType(
-            "ollama", "Ollama, by its OpenAI-compatible door", "http://127.0.0.1:11434/v1", free=True, timeouts=LOCAL
+            "ollama",
+            "Ollama, by its own API",
+            "http://127.0.0.1:11434",
+            address="Its address; a `/v1` or `/api` at the end is passed over.",
+            free=True,
+            timeouts=LOCAL,
+        ),
+        BackendType(
+            "lmstudio",
+            "LM Studio, whose models are loaded at the first request for them",
+            "http://127.0.0.1:1234/v1",
+            free=True,
+            timeouts=LOCAL,
         ),
         BackendType("llamacpp", "llama.cpp models that Wayline runs itself", "", ours=True, free=True, timeouts=LOCAL),
     )

@@ -32,7 +32,7 @@ def dialect() -> Dialect:
 @pytest.fixture
 def bound() -> Callable[[Exchange], Dialect]:
     """The dialect of the backend that an exchange was recorded with."""
-    types = {"ollama": "ollama", "llamacpp": "llamacpp"}
+    types = {"llamacpp": "llamacpp"}  # Ollama's rows are of its OpenAI-compatible door
 
     def make(exchange: Exchange) -> Dialect:
         below = "/embeddings" if exchange.endpoint == "embeddings" else "/chat/completions"

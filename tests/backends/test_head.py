@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.backends.head import address
-from proxy.backends.registry import SPECS, bind, origin
-from proxy.config.kinds import BACKEND_TYPES
+from proxy.backends.registry import bind, origin
 from proxy.config.values import Backend
 from proxy.core.call import Origin
 from proxy.core.chat import ChatRequest
@@ -55,22 +54,11 @@ def test_each_type_knows_where_it_usually_is() -> None:
     assert line(Backend("b", "llamacpp")) == "/v1/chat/completions at local"
 
 
-def test_ollamas_door_is_found_when_only_its_host_is_given() -> None:
-    assert line(Backend("b", "ollama", "http://gpu:11434")) == "/v1/chat/completions at gpu:11434"
-    assert line(Backend("b", "ollama", "http://gpu:11434/other/v1")) == "/other/v1/chat/completions at gpu:11434"
-
-
 def test_other_hosts_are_taken_as_given() -> None:
     """Perplexity and DeepSeek have no `/v1`."""
     assert line(Backend("b", "openai", "https://api.perplexity.ai")) == "/chat/completions at api.perplexity.ai"
 
 
 def test_an_unknown_type_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match="'nosuch' is not a backend type; there are llamacpp, ollama, openai"):
+    with pytest.raises(ValueError, match=r"'nosuch' is not a backend type; there are .*openai"):
         bind(Backend("b", "nosuch"), Target("b/m", "b", "m"))
-
-
-def test_the_configuration_knows_the_same_types_and_addresses() -> None:
-    assert set(BACKEND_TYPES) == set(SPECS)
-    for name, known in BACKEND_TYPES.items():
-        assert known.ours or known.base_url == SPECS[name].base_url

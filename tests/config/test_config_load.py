@@ -72,7 +72,7 @@ def test_each_backend_type_has_its_own_defaults(loader: Loader) -> None:
         routes: {r: {targets: [a/x, b/x:1b, c/org/x, d/m]}}
         """)
     urls = [backend.base_url for backend in config.backends.values()]
-    assert urls == ["https://api.openai.com/v1", "http://127.0.0.1:11434/v1", "http://127.0.0.1:8000/v1", ""]
+    assert urls == ["https://api.openai.com/v1", "http://127.0.0.1:11434", "http://127.0.0.1:8000/v1", ""]
     targets = config.routes["r"].targets
     assert [t.timeouts.first for t in targets] == [60, 300, 60, 300]
     assert [t.price for t in targets] == [None, FREE, None, FREE]

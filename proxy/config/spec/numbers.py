@@ -174,4 +174,18 @@ class Rate:
         return any_of({"type": "number", "exclusiveMinimum": 0, "maximum": FASTEST}, {"type": "null"})
 
 
-Number = Whole | Money | Duration | Size | After | Share | Rate
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Seconds, or `forever`: -1."""
+
+    secret: bool = field(default=False, init=False)
+    expected: str = field(default=f"forever, or {Duration(zero=True).expected}", init=False)
+
+    def read(self, text: str, kind: Kind) -> float:
+        return -1.0 if kind is Kind.TEXT and text == "forever" else Duration(zero=True).read(text, kind)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"const": "forever"}, *Duration(zero=True).schema()["anyOf"]]}
+
+
+Number = Whole | Money | Duration | Size | After | Share | Rate | Stay

@@ -72,6 +72,24 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class FlagOr:
+    """Yes or no, or one of a few words."""
+
+    words: tuple[str, ...]
+    secret: bool = field(default=False, init=False)
+
+    @property
+    def expected(self) -> str:
+        return "true, false, or one of " + ", ".join(self.words)
+
+    def read(self, text: str, kind: Kind) -> bool | str:
+        return Flag().read(text, kind) if kind is Kind.BOOL else Choice(self.words).read(text, kind)
+
+    def schema(self) -> dict[str, Any]:
+        return any_of({"type": "boolean"}, {"enum": list(self.words)})
+
+
+@dataclass(frozen=True, slots=True)
 class Off:
     """Only `false`."""
 
@@ -109,4 +127,4 @@ class Url:
         return any_of({"type": "string", "format": "uri", "pattern": self.pattern})
 
 
-ScalarType = Text | Choice | Flag | Off | Url | Number
+ScalarType = Text | Choice | Flag | FlagOr | Off | Url | Number
