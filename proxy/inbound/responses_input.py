@@ -58,7 +58,9 @@ class Messages:
         """One item. Raises `Refused`."""
         if not isinstance(item, Mapping):
             raise Refused(f"'{where}' must be an object.", where)
-        kind = item.get("type") or ("message" if "role" in item else "item_reference")
+        kind = item.get("type")
+        if kind is None:
+            kind = "message" if "role" in item else "item_reference"
         if kind == "message":
             self._message(item, where)
         elif kind in ("function_call", "custom_tool_call"):

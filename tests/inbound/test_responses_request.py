@@ -327,15 +327,7 @@ ITEM = st.dictionaries(
     max_size=6,
 )
 NAMES = [
-    "input",
-    "instructions",
-    "tools",
-    "tool_choice",
-    "text",
-    "reasoning",
-    "stream",
-    "include",
-    "background",
+    *("input", "instructions", "tools", "tool_choice", "text", "reasoning", "stream", "include", "background"),
     "max_output_tokens",
 ]
 

@@ -151,7 +151,10 @@ def test_sources_are_annotations() -> None:
 
 
 def test_usage_tells_what_was_cached_and_what_was_reasoning() -> None:
-    details = {"prompt_tokens_details": {"cached_tokens": 5}, "completion_tokens_details": {"reasoning_tokens": 1}}
+    details: dict[str, Any] = {
+        "prompt_tokens_details": {"cached_tokens": 5},
+        "completion_tokens_details": {"reasoning_tokens": 1},
+    }
     end = check(streamed(request(stream=True), [chunk({"content": "Hi"}), chunk({}, "stop"), usage(**details)]))
     assert end["usage"]["input_tokens_details"]["cached_tokens"] == 5
     assert end["usage"]["output_tokens_details"]["reasoning_tokens"] == 1
