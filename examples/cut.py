@@ -7,6 +7,7 @@ Serves the built-in model on a free port, asks twice, and kills the model's proc
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -42,24 +43,30 @@ def events(base: str) -> Iterator[str]:
                 yield line.decode().strip()
 
 
-def ask(base: str, gateway: int, kill_after: int | None) -> tuple[str, str]:
-    """The text, with a mark where the model was killed; and the comment that says how it went on."""
-    text, said, words = "", "", 0
+def pieces(base: str, gateway: int, kill_after: int | None) -> Iterator[str]:
+    """The answer word by word, with a mark where the model was killed, and at the end the comment on how it went on."""
+    words = 0
     for line in events(base):
-        if line.startswith(":"):
-            said = line
+        if line.startswith(": x-"):
+            yield line
         if not line.startswith("data: {"):
             continue
         choices = json.loads(line[6:])["choices"]
         piece = choices[0]["delta"].get("content") if choices else None
         if piece:
-            text += piece
+            yield piece
             words += 1
         if words == kill_after:
             os.kill(worker_of(gateway), signal.SIGKILL)
-            text += " [killed]"
+            yield " [killed]"
             kill_after = None
-    return text, said
+
+
+def ask(base: str, gateway: int, kill_after: int | None) -> tuple[str, str]:
+    """The text, with a mark where the model was killed; and the comment that says how it went on."""
+    said = list(pieces(base, gateway, kill_after))
+    text = "".join(piece for piece in said if not piece.startswith(":"))
+    return text, next((piece for piece in said if piece.startswith(":")), "")
 
 
 def worker_of(gateway: int) -> int:
@@ -68,8 +75,9 @@ def worker_of(gateway: int) -> int:
     return int(children[0])
 
 
-def main() -> None:
-    """Prints both answers."""
+@contextlib.contextmanager
+def served() -> Iterator[tuple[str, int]]:
+    """A gateway with the built-in model: its address and its process."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "routes.yaml").write_text(CONFIG)
         command = [sys.executable, "-m", "proxy", "serve"]
@@ -79,10 +87,16 @@ def main() -> None:
             assert gateway.stderr is not None
             try:
                 base = next(m[0] for line in gateway.stderr if (m := re.search(r"http://\S+/v1", line)))
-                left_alone, _ = ask(base, gateway.pid, None)
-                killed, how = ask(base, gateway.pid, AFTER)
+                yield base, gateway.pid
             finally:
                 gateway.terminate()
+
+
+def main() -> None:
+    """Prints both answers."""
+    with served() as (base, gateway):
+        left_alone, _ = ask(base, gateway, None)
+        killed, how = ask(base, gateway, AFTER)
     print("left alone:", left_alone)
     print("killed:    ", killed)
     print(how)
