@@ -2,7 +2,8 @@
 
 One client connection and one upstream connection on transports that only take bytes; between them a whole `Process`
 with everything on. Two halves: the client's request until the upstream's is written, and the upstream's response until
-the client's is. The least of many rounds is told, in microseconds of wall time: what disturbs the machine only adds.
+the client's is. The least of many rounds is told, in microseconds of wall time: what disturbs the machine only adds. Then the same for
+an event of a stream, on a route that could go on with a cut answer and on one that would only tell of the cut.
 
 `--count` runs it under valgrind (which must be installed) and tells instructions a request on the event loop's thread:
 the same number again and again, also on a busy machine, so that a change of half a percent can be seen.
@@ -39,10 +40,14 @@ from proxy.wire.server import configure
 CONFIG = """
 ledger: {{path: {path}}}
 backends: {{up: {{type: openai, base_url: "http://127.0.0.1:1/v1", api_key: bench}}}}
-routes: {{gpt-4o-mini: {{targets: [{{target: up/m, price: {{input: 0.15, output: 0.6}}}}]}}}}
+routes:
+  gpt-4o-mini: {{targets: [{{target: up/m, price: {{input: 0.15, output: 0.6}}}}]}}
+  tells: {{targets: [up/m], on_cut: error}}
+  goes-on: {{targets: [up/m], on_cut: continue}}
 """
 REQUEST = traffic.request(traffic.PATH, traffic.body("gpt-4o-mini", traffic.PLAIN_MARK, size=700))
 RESPONSE = traffic.PLAIN_RESPONSE
+EVENTS = 500
 A_ROUND = 100
 """Requests: short enough that many rounds pass undisturbed."""
 PAUSE = 0.005
@@ -109,6 +114,19 @@ class Pair:
         self.inner.data_received(REQUEST)
         self.outer.data_received(RESPONSE)
 
+    def stream(self, route: str) -> float:
+        """Seconds that an event of a stream takes."""
+        self.inner.data_received(traffic.request(traffic.PATH, traffic.body(route, "", size=700, stream=True)))
+        self.outer.data_received(traffic.STREAM_HEAD + traffic.ROLE + traffic.WORD)
+        began = time.perf_counter()
+        for _ in range(EVENTS):
+            self.outer.data_received(traffic.WORD)
+        took = time.perf_counter() - began
+        self.outer.data_received(traffic.FINISH)
+        if not self.inner_wire.last.endswith(b"0\r\n\r\n"):
+            raise RuntimeError(f"not answered: {self.inner_wire.last!r}")
+        return took / EVENTS
+
     def round(self) -> tuple[float, float]:
         """Seconds that the two halves of so many requests take."""
         going, coming = 0.0, 0.0
@@ -144,6 +162,13 @@ async def measure(directory: Path, rounds: int, *, counted: bool) -> None:
             await asyncio.sleep(PAUSE)
         going, coming = (1e6 * each / A_ROUND for each in best)
         print(f"request in {going:.1f} us, response out {coming:.1f} us, together {going + coming:.1f} us")
+        events = {"tells": 1.0, "goes-on": 1.0}
+        for _ in range(rounds):
+            for route in events:
+                events[route] = min(events[route], pair.stream(route))
+            await asyncio.sleep(PAUSE)
+        tells, goes_on = (1e6 * each for each in events.values())
+        print(f"event of a stream {goes_on:.2f} us, where a cut is only told {tells:.2f} us: {goes_on / tells:.3f} x")
     finally:
         await process.ledger.close()
         log.close()

@@ -18,4 +18,4 @@ def test_it_answers_its_requests_and_tells_what_they_took() -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"request in [\d.]+ us, response out [\d.]+ us, together [\d.]+ us\n", done.stdout)
+    assert re.fullmatch(r"request in [\d.]+ us, response out [\d.]+ us, together [\d.]+ us\n.*: [\d.]+ x\n", done.stdout)
