@@ -23,6 +23,8 @@ class Native(NamedTuple):
     minor: tuple[str, ...] = ()
     """What besides is left out elsewhere, and named, but is no reason to prefer a target: it only tunes how `api`'s own
     server works."""
+    only: str = ""
+    """Why a target that does not speak `api` cannot be asked at all, for the caller; empty: it can."""
 
 
 class ChatRequest(NamedTuple):

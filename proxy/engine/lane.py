@@ -11,7 +11,7 @@ from proxy.core.attempt import Usual, usual
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.credential import Credential
 from proxy.core.dialect import Dialect, Prepared
-from proxy.core.failure import Failure
+from proxy.core.failure import Failure, FailureKind
 from proxy.core.place import Place
 from proxy.core.route import Route, Target
 from proxy.core.tokens import Counter, of_text
@@ -77,6 +77,8 @@ class Lane:
         native = request.native
         if native is None or native.api in self.dialect.speaks or isinstance(prepared, Failure):
             return prepared
+        if native.only:
+            return Failure(FailureKind.UNSUPPORTED, native.only, code="unsupported_parameter")
         call, dropped, unsupported = prepared
         return Prepared(call, (*dropped, *native.lost, *native.minor), (*unsupported, *native.lost))
 

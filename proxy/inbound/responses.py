@@ -11,9 +11,10 @@ import orjson
 
 from proxy.core.chat import ChatRequest, Native
 from proxy.inbound.chunks import chunks_in
+from proxy.inbound.errors import error_body, told_in_stream
 from proxy.inbound.refused import Refused
 from proxy.inbound.responses_events import Writer
-from proxy.inbound.responses_object import INCOMPLETE, Envelope, error_fields, usage_of
+from proxy.inbound.responses_object import INCOMPLETE, Envelope, usage_of
 from proxy.inbound.responses_output import Output
 from proxy.inbound.responses_request import asked
 from proxy.inbound.responses_thoughts import MARK
@@ -43,7 +44,7 @@ class Responses:
         return b""
 
     def error(self, fault: Fault) -> tuple[int, bytes]:
-        return fault.status, orjson.dumps({"error": error_fields(fault._replace(request_id=""))})
+        return fault.status, error_body(fault)
 
     def ending(self, last: bytes) -> bytes:
         return b""  # `response.completed` is the end
@@ -110,7 +111,7 @@ class ResponsesAnswer:
         Its members stand twice: as OpenAI documents them, and in `error`, as OpenAI sends them. Items that are not
         finished get no end: some clients run a tool as soon as its item is done.
         """
-        error = error_fields(fault)
+        error = told_in_stream(fault)
         told = {"code": fault.code or fault.type, "message": fault.message, "param": fault.param}
         self._writer.event("error", **told, error=error)
         if self._begun:

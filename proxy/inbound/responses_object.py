@@ -97,21 +97,6 @@ def usage_of(given: object) -> dict[str, Any] | None:
     }
 
 
-def error_fields(fault: Fault) -> dict[str, Any]:
-    """OpenAI's `error` object."""
-    fields: dict[str, Any] = {
-        "message": fault.message,
-        "type": fault.type,
-        "code": fault.code,
-        "param": fault.param,
-    }
-    if fault.received_chars is not None:
-        fields["received_chars"] = fault.received_chars
-    if fault.request_id:
-        fields["request_id"] = fault.request_id
-    return fields
-
-
 def _error(fault: Fault) -> dict[str, Any]:
     return {"code": NO_FAULT_OF_OURS.get(fault.status, "server_error"), "message": fault.message}
 
