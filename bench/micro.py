@@ -2,8 +2,8 @@
 
 One client connection and one upstream connection on transports that only take bytes; between them a whole `Process`
 with everything on. Two halves: the client's request until the upstream's is written, and the upstream's response until
-the client's is. The least of many rounds is told, in microseconds of wall time: what disturbs the machine only adds. Then an event of a
-stream, on a route that could go on with a cut answer and on one that would only tell of the cut.
+the client's is. The least of many rounds is told, in microseconds of wall time: what disturbs the machine only adds.
+Then an event of a stream, on a route that could go on with a cut answer and on one that would only tell of the cut.
 
 `--count` runs it under valgrind (which must be installed) and tells instructions a request on the event loop's thread:
 the same number again and again, also on a busy machine, so that a change of half a percent can be seen.
