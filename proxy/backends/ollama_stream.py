@@ -89,7 +89,8 @@ class OllamaDecoder:
                 chunk = _loads(line)
                 message = chunk["message"]
                 text = message["content"]
-                if text and chunk["done"] is False and len(message) == 2 and len(chunk) == 4 and self._named:
+                plain = type(text) is str and text and len(message) == 2 and len(chunk) == 4
+                if plain and chunk["done"] is False and "created_at" in chunk and self._named:
                     events.append(self._content(text))
                     continue
             except (orjson.JSONDecodeError, KeyError, TypeError):

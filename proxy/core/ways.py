@@ -11,7 +11,10 @@ from proxy.core.route import OnCut, Route, Target
 
 MOST = 5
 """Ways that are tried after one cut: each may cost money."""
-NEVER = frozenset({FailureKind.FILTERED, FailureKind.CLIENT_GONE, FailureKind.TOTAL_TIMEOUT})
+NEVER = frozenset(
+    {FailureKind.FILTERED, FailureKind.CLIENT_GONE, FailureKind.TOTAL_TIMEOUT, FailureKind.CONTEXT_LENGTH}
+)
+"""After these an answer is not gone on with. (The context's length: it was an answer to a part of the prompt.)"""
 
 
 class Way(NamedTuple):

@@ -77,7 +77,10 @@ def test_some_answers_are_never_gone_on_with(body: dict[str, Any]) -> None:
     assert found(body={**GREEDY, **body}, prefills={"y/b"}) == []
 
 
-@pytest.mark.parametrize("failure", [FailureKind.FILTERED, FailureKind.CLIENT_GONE, FailureKind.TOTAL_TIMEOUT])
+@pytest.mark.parametrize(
+    "failure",
+    [FailureKind.FILTERED, FailureKind.CLIENT_GONE, FailureKind.TOTAL_TIMEOUT, FailureKind.CONTEXT_LENGTH],
+)
 def test_a_cut_by_a_filter_the_client_or_the_deadline_stays_one(failure: FailureKind) -> None:
     assert found(body=GREEDY, prefills={"y/b"}, failure=failure) == []
 
