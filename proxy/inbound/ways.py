@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from proxy.inbound.completions import Completions
 from proxy.inbound.messages import Messages
+from proxy.inbound.responses import Responses
 from proxy.inbound.way import Api
 
 WAYS: Mapping[str, Api] = {
+    "/completions": Completions(),
     "/messages": Messages(),
+    "/responses": Responses(),
 }
 """By path, without the `/v1` before it: `/messages`, …; each takes POST."""
