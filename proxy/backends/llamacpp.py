@@ -13,6 +13,7 @@ from proxy.backends.openai import OpenAIDialect
 from proxy.backends.openai_stream import ChatDecoder
 from proxy.core.chat import ChatRequest, Event, Kind
 from proxy.core.dialect import UNSTAMPED, Decoder, Malformed, Prepared, Stamp
+from proxy.core.failure import Failure
 
 _TOLD = b'data: {"tokens":['
 
@@ -73,7 +74,7 @@ class LlamaDialect(OpenAIDialect):
 
     __slots__ = ()
 
-    def chat(self, request: ChatRequest) -> Prepared:
+    def chat(self, request: ChatRequest) -> Prepared | Failure:
         if request.stream:
             request = request._replace(body={**request.body, "return_progress": True, "return_tokens": True})
         return super().chat(request)

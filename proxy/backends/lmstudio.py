@@ -35,12 +35,12 @@ class LMStudioDialect(OpenAIDialect):
         ttl = backend.options.get("ttl")
         self._ttl = None if ttl is None else max(round(ttl), 1)
 
-    def chat(self, request: ChatRequest) -> Prepared:
+    def chat(self, request: ChatRequest) -> Prepared | Failure:
         if self._ttl is not None:
             request = request._replace(body={"ttl": self._ttl, **request.body})
         return super().chat(request)
 
-    def embed(self, request: EmbedRequest) -> Prepared:
+    def embed(self, request: EmbedRequest) -> Prepared | Failure:
         if self._ttl is not None:
             request = request._replace(body={"ttl": self._ttl, **request.body})
         return super().embed(request)

@@ -82,7 +82,7 @@ class OpenAIDialect:
     def __repr__(self) -> str:
         return f"OpenAIDialect({self._target.name!r})"
 
-    def chat(self, request: ChatRequest) -> Prepared:
+    def chat(self, request: ChatRequest) -> Prepared | Failure:
         """The body is written anew from its parsed form: what was checked is what is sent (an upstream might take the
         first of two keys of one name), and measured, it costs less than the scan that makes a splice of `raw` safe.
         """
@@ -97,7 +97,7 @@ class OpenAIDialect:
                 body["stream_options"] = {**options, "include_usage": True}
         return self._prepared(self._stream_head, body, dropped)
 
-    def embed(self, request: EmbedRequest) -> Prepared:
+    def embed(self, request: EmbedRequest) -> Prepared | Failure:
         body, dropped = self._adapted(request.body, request.model)
         return self._prepared(self._embed_head, body, dropped)
 

@@ -46,7 +46,7 @@ class ResponsesDialect(OpenAIDialect):
         more = credentials(spec, backend, target)
         self._responses_head, self._responses_stream_head = heads(where, "/responses", more)
 
-    def chat(self, request: ChatRequest) -> Prepared:
+    def chat(self, request: ChatRequest) -> Prepared | Failure:
         native = request.native
         if native is not None and native.api == API:
             return self._as_it_came(request, native)

@@ -126,7 +126,9 @@ class ResponsesDecoder:
 
     def _event(self, found: dict[str, Any], raw: bytes) -> Event:
         type_ = found.get("type")
-        kind = _SAYS.get(type_) if type(type_) is str else None
+        kind = None
+        if type(type_) is str:
+            kind = _SAYS.get(type_) or (_TOOL if type_.endswith(".delta") else None)
         if kind is not None:
             return self._delta(found, raw, kind)
         if type_ == "error" or type_ == "response.failed" or "error" in found:
