@@ -102,6 +102,11 @@ class ErrorReader:
         kind = kind_of(status, fault.words, text.lower())
         if self._busy and kind is K.OVERLOADED and ("queue_full" in fault.words or "queue is full" in text):
             kind = K.BUSY
+        return self.judged(kind, fault, status, headers)
+
+    def judged(self, kind: FailureKind, fault: Fault, status: int | None, headers: Headers) -> Failure:
+        """A fault whose kind is known, made fit for a caller's eyes."""
+        text = f"{fault.message} {fault.extra}"[:_MAX_TEXT]
         wait = named_wait(headers, fault.body, text) if kind in _WAITS else None
         message = _FIXED.get(kind) or scrub(fault.message, self._hide) or _default(status)
         param = scrub(fault.param, self._hide, 200) if fault.param else None
