@@ -29,6 +29,7 @@ from proxy.inbound.messages_answer import (
     words,
 )
 from proxy.inbound.messages_errors import error_object
+from proxy.inbound.messages_history import CLAUDE
 from proxy.inbound.responses_thoughts import merged, sealed
 from proxy.inbound.way import Fault
 
@@ -154,8 +155,15 @@ class MessageRenderer:
     def _think(self, delta: Mapping[str, Any]) -> None:
         details = listed(delta.get("reasoning_details"))
         text = text_of(delta, "reasoning_content", "reasoning") or "".join(text_of(one, "text") for one in details)
-        if not text and not details:
-            return
+        redacted = [one for one in details if one.get("type") == "reasoning.encrypted" and one.get("format") == CLAUDE]
+        details = [one for one in details if one not in redacted]
+        if text or details:
+            self._say_thought(text, details)
+        for one in redacted:
+            self._end_block()
+            self._whole_block({"type": "redacted_thinking", "data": text_of(one, "data")})
+
+    def _say_thought(self, text: str, details: list[Mapping[str, Any]]) -> None:
         if self._block != "thinking" or self._signed_before(details):
             self._open({"type": "thinking", "thinking": "", "signature": ""})
         merged(self._details, details)
@@ -210,18 +218,13 @@ class MessageRenderer:
         self._block = ""
 
     def _sign(self) -> None:
-        """Ends thinking with its signature, and with what of it is not shown."""
+        """Ends thinking, with its signature."""
         details, self._details = self._details, []
         shown, self._shown = self._shown, ""
-        blocks = thinking(details, shown)
-        signature = "".join(text_of(block, "signature") for block in blocks)
+        signature = "".join(text_of(block, "signature") for block in thinking(details, shown))
         if signature:
             self._delta(self._index, {"type": "signature_delta", "signature": signature})
         self._event("content_block_stop", {"index": self._index})
-        for block in blocks:
-            if block["type"] == "redacted_thinking":
-                self._block = ""
-                self._whole_block(block)
 
     def _hand_over(self) -> None:
         """What a tool call holds besides, in a block before it."""

@@ -21,7 +21,7 @@ SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
 REDACTED = {"type": "redacted_thinking", "data": "Ymx1cg=="}
 UNSIGNED = {"type": "thinking", "thinking": "Hm.", "signature": ""}
 
-words = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), min_size=1, max_size=20)
+words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 marks = st.sampled_from([{}, {"cache_control": {"type": "ephemeral"}}])
 ids = st.from_regex(r"[a-zA-Z0-9_-]{1,12}", fullmatch=True)
 names = st.from_regex(r"[a-zA-Z0-9_-]{1,12}", fullmatch=True)
