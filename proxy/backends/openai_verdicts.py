@@ -41,7 +41,8 @@ _RULES = (
             "data_inspection_failed datainspectionfailed unsafe_content safety_violation"
         ),
         re.compile(
-            r"content management policy|content exists risk|(?:input|prompt|content) (?:was|is|has been) flagged"
+            r"content (?:management|filtering) policy|content exists risk"
+            r"|(?:input|prompt|content) (?:was|is|has been) flagged"
             r"|flagged as potentially violating|violates? (?:our |the )?(?:usage|content) (?:polic|guideline)"
         ),
     ),
@@ -49,7 +50,7 @@ _RULES = (
         K.CONTEXT_LENGTH,
         _words(
             "context_length_exceeded exceed_context_size_error string_above_max_length too_many_prompt_tokens "
-            "context_window_exceeded"
+            "context_window_exceeded request_too_large"
         ),
         re.compile(
             r"maximum (?:context|model|prompt) length|context (?:length|window|size) (?:exceeded|of the model)"
@@ -67,11 +68,12 @@ _RULES = (
         _words(
             "insufficient_quota billing_hard_limit_reached billing_not_active insufficient_balance "
             "insufficient_credits insufficient_funds payment_required exceeded_current_quota_error "
-            "credit_balance_too_low"
+            "credit_balance_too_low billing_error"
         ),
         re.compile(
             r"insufficient (?:balance|credits?|funds|quota)|credit balance is too low|spend(?:ing)? limit"
             r"|billing hard limit|exceeded your current quota|monthly included credits|requires more credits"
+            r"|reached your specified (?:api )?usage limits"
         ),
         _REQUEST_OR_LIMIT,
     ),
@@ -82,7 +84,10 @@ _RULES = (
             "incorrect_api_key missing_api_key unauthenticated account_deactivated "
             "unsupported_country_region_territory access_terminated ip_not_authorized"
         ),
-        re.compile(r"(?:incorrect|invalid|missing) api key|api key (?:not valid|is invalid|not found)"),
+        re.compile(
+            r"(?:incorrect|invalid|missing) api key|api key (?:not valid|is invalid|not found)"
+            r"|organization has been disabled"
+        ),
     ),
     Rule(
         K.UNSUPPORTED,
@@ -94,6 +99,8 @@ _RULES = (
             r"not supported (?:with|by|for|in|on) (?:this|the|that) (?:model|endpoint|api|server)"
             r"|does(?: not|n't) support|unsupported (?:parameter|value)|unrecognized request argument"
             r"|extra inputs are not permitted|unknown (?:parameter|field|name)|that support (?:tool use|image input)"
+            r"|is deprecated for this model|cannot both be specified|maximum allowed number of output tokens"
+            r"|invalid .signature. in .thinking. block|when tool_choice forces tool use"
             r"|supports at most \d+|requires --enable-auto-tool-choice|is not a multimodal model"
         ),
     ),
