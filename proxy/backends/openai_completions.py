@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/completions (read 2026-11-21).
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -22,6 +23,12 @@ from proxy.core.failure import Failure
 from proxy.core.route import Target
 
 API = "completions"
+_TEXT_MODELS = re.compile(r"(ft:)?(gpt-3\.5-turbo-instruct|davinci-002|babbage-002)", re.IGNORECASE)
+
+
+def is_text_model(model: str) -> bool:
+    """One of the few models of OpenAI's own that go on with a text, and do nothing else."""
+    return _TEXT_MODELS.match(model) is not None
 
 
 class CompletionsDialect(OpenAIDialect):

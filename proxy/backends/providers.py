@@ -15,6 +15,7 @@ from proxy.core.dialect import Prefill
 
 _LIMIT = {"max_completion_tokens": "max_tokens"}
 _ONE = {"n": (1,)}
+_TEXTS = frozenset({"completions"})
 _NO_LOGPROBS = frozenset({"logprobs", "top_logprobs"})
 _NO_PENALTIES = frozenset({"frequency_penalty", "presence_penalty"})
 _SOUND = frozenset({"audio", "modalities"})
@@ -26,7 +27,7 @@ _X_RATELIMIT = "x-ratelimit-{limit,remaining,reset}-{requests,tokens}"
 
 OPENAI = OpenAICompatible(
     families=FAMILIES,
-    speaks=frozenset({"responses"}),
+    speaks=frozenset({"responses"}) | _TEXTS,
     home="api.openai.com",
     limits=_X_RATELIMIT,
     source="https://platform.openai.com/docs/api-reference",
@@ -85,17 +86,20 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "together": OpenAICompatible(
+        speaks=_TEXTS,
         renames=_LIMIT,
         limits="x-ratelimit-{limit,remaining,reset}",
         source="https://docs.together.ai/reference/chat-completions-1",
         dated=_SEEN,
     ),
     "fireworks": OpenAICompatible(
+        speaks=_TEXTS,
         limits="x-ratelimit-{limit,remaining}-{requests,tokens-prompt,tokens-generated}",
         source="https://docs.fireworks.ai/api-reference/post-chatcompletions",
         dated=_SEEN,
     ),
     "cerebras": OpenAICompatible(
+        speaks=_TEXTS,
         refuses=_NO_PENALTIES | _SOUND | {"logit_bias", "prompt_cache_key", "verbosity", "web_search_options"},
         only=_ONE,
         limits="x-ratelimit-{limit,remaining,reset}-{requests-day,tokens-minute}",

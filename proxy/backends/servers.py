@@ -11,10 +11,12 @@ from proxy.core.dialect import Prefill
 _SEEN = "2026-11-21"
 _ONE = {"n": (1,)}
 _LIMIT = {"max_completion_tokens": "max_tokens"}
+_TEXTS = frozenset({"completions"})
 
 OWN: Mapping[str, OpenAICompatible] = {
     "llama-server": OpenAICompatible(
         default_path="/v1",
+        speaks=_TEXTS,
         only=_ONE,  # it counts the tokens of one choice only
         prefill=Prefill(),
         health="/health",
@@ -24,6 +26,7 @@ OWN: Mapping[str, OpenAICompatible] = {
     ),
     "vllm": OpenAICompatible(
         default_path="/v1",
+        speaks=_TEXTS,
         prefill=Prefill(body={"continue_final_message": True, "add_generation_prompt": False}),
         health="/health",
         loading="the connection is refused",
@@ -32,6 +35,7 @@ OWN: Mapping[str, OpenAICompatible] = {
     ),
     "sglang": OpenAICompatible(
         default_path="/v1",
+        speaks=_TEXTS,
         prefill=Prefill(body={"continue_final_message": True}),
         health="/health",
         loading="503 at /health; before that the connection is refused",
@@ -40,6 +44,7 @@ OWN: Mapping[str, OpenAICompatible] = {
     ),
     "tgi": OpenAICompatible(
         default_path="/v1",
+        speaks=_TEXTS,
         refuses=frozenset({"logit_bias", "parallel_tool_calls"}),
         renames=_LIMIT,
         only=_ONE,
@@ -50,6 +55,7 @@ OWN: Mapping[str, OpenAICompatible] = {
     ),
     "llamafile": OpenAICompatible(
         default_path="/v1",
+        speaks=_TEXTS,
         only=_ONE,
         health="/health",
         loading='503 {"error": {"message": "Loading model"}}',
@@ -58,6 +64,7 @@ OWN: Mapping[str, OpenAICompatible] = {
     ),
     "localai": OpenAICompatible(
         default_path="/v1",
+        speaks=_TEXTS,
         renames=_LIMIT,
         health="/readyz",
         loading="the answer takes until the model is loaded",
@@ -66,6 +73,7 @@ OWN: Mapping[str, OpenAICompatible] = {
     ),
     "jan": OpenAICompatible(
         default_path="/v1",
+        speaks=_TEXTS,
         renames=_LIMIT,
         only=_ONE,
         health="/v1/models",
