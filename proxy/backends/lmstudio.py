@@ -18,8 +18,15 @@ from proxy.core.failure import Failure, FailureKind
 from proxy.core.route import Target
 
 SPEC = OpenAICompatible(base_url="http://127.0.0.1:1234/v1", default_path="/v1")
-LOADING = "the backend is still loading the model"
-_UNLOADED = (b"model is unloaded", b"model unloaded", b"model has been unloaded", b"model is loading")
+K = FailureKind
+_TEXTS = (
+    (b"no models loaded", K.NOT_FOUND, "the backend has no model loaded, and does not load one on demand"),
+    (b"failed to load model", K.SERVER_ERROR, "the backend could not load the model"),
+    (b"model is unloaded", K.LOADING, "the backend is still loading the model"),
+    (b"model unloaded", K.LOADING, "the backend is still loading the model"),
+)
+"""What LM Studio answers with 400 or 404, as if the request were at fault (lmstudio-bug-tracker 417, 1492, 1730)."""
+_PAGE = frozenset({500, 502, 503})
 _MAX_LOOK = 4096
 """Bytes of an error that are looked at."""
 
@@ -48,9 +55,11 @@ class LMStudioDialect(OpenAIDialect):
     def failure(self, status: int, headers: Headers, body: bytes) -> Failure:
         failure = super().failure(status, headers, body)
         text = body[:_MAX_LOOK].lstrip().lower()
-        page = status in (500, 502, 503) and text.startswith(b"<")
-        if page or any(words in text for words in _UNLOADED):
-            return failure._replace(kind=FailureKind.LOADING, message=LOADING)
+        if status in _PAGE and text.startswith(b"<"):
+            return failure._replace(kind=K.LOADING, message="the backend is still loading the model")
+        for words, kind, message in _TEXTS:
+            if words in text:
+                return failure._replace(kind=kind, message=message)
         return failure
 
 
