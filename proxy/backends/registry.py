@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from proxy.backends import lmstudio, ollama
+from proxy.backends import azure, lmstudio, ollama, openrouter
 from proxy.backends.head import Address, address
 from proxy.backends.llamacpp import LlamaDialect
 from proxy.backends.openai import OpenAIDialect
+from proxy.backends.openai_completions import CompletionsDialect, is_text_model
+from proxy.backends.openai_prefix import PrefixDialect
+from proxy.backends.openai_responses import ResponsesDialect
 from proxy.backends.openai_spec import OpenAICompatible
+from proxy.backends.providers import CLOUD, OPENAI
+from proxy.backends.servers import OWN
+from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.values import Backend
 from proxy.core.call import Origin
 from proxy.core.dialect import Dialect, Prefill
@@ -25,14 +31,18 @@ class Provider(NamedTuple):
 
 
 NATIVE: Mapping[str, Provider] = {
+    "azure": Provider(azure.bind, azure.origin),
     "lmstudio": Provider(lmstudio.bind, lmstudio.origin),
     "ollama": Provider(ollama.bind, ollama.origin),
+    "openrouter": Provider(openrouter.bind, openrouter.origin),
 }
 """Types with a dialect of their own."""
 
 SPECS: Mapping[str, OpenAICompatible] = {
-    "openai": OpenAICompatible(base_url="https://api.openai.com/v1"),
+    "openai": OPENAI,
     "llamacpp": OpenAICompatible(base_url="http://local/v1", own_queue=True, prefill=Prefill(), repeatable=True),
+    **CLOUD,
+    **OWN,
 }
 """Types that speak OpenAI's dialect, as data."""
 
@@ -49,14 +59,24 @@ def bind(backend: Backend, target: Target) -> Dialect:
     if native is not None:
         return native.bind(backend, target)
     spec = _spec(backend)
-    kind = LlamaDialect if backend.type == "llamacpp" and not backend.base_url else OpenAIDialect
-    return kind(spec, _address(spec, backend), backend, target)
+    where = _address(spec, backend)
+    return _kind(spec, where, backend, target)(spec, where, backend, target)
 
 
 def origin(backend: Backend) -> Origin:
     """Where a network backend is. Raises `ValueError` as `bind` does. (A local model's place says where it is.)"""
     native = NATIVE.get(backend.type)
     return native.origin(backend) if native is not None else _address(_spec(backend), backend).origin
+
+
+def _kind(spec: OpenAICompatible, where: Address, backend: Backend, target: Target) -> type[OpenAIDialect]:
+    if backend.type == "llamacpp" and not backend.base_url:
+        return LlamaDialect
+    if "responses" in spec.speaks and spec.at_home(where.origin.host) and not is_text_model(target.model):
+        return ResponsesDialect
+    if "completions" in spec.speaks:
+        return CompletionsDialect
+    return PrefixDialect if spec.prefill_path else OpenAIDialect
 
 
 def _spec(backend: Backend) -> OpenAICompatible:
@@ -67,5 +87,5 @@ def _spec(backend: Backend) -> OpenAICompatible:
 
 
 def _address(spec: OpenAICompatible, backend: Backend) -> Address:
-    found = address(backend.base_url or spec.base_url)
+    found = address(backend.base_url or spec.base_url or BACKEND_TYPES[backend.type].base_url or "")
     return found._replace(path=found.path or spec.default_path)

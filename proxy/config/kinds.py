@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from proxy.core.route import Timeouts
-
-
-class BackendType(NamedTuple):
-    """What the configuration needs to know of a type; its dialect is in proxy/backends."""
-
-    name: str
-    doc: str
-    base_url: str | None
-    """Used when none is given; `None`: one must be given. Empty: its dialect makes one of the backend's options."""
-    key_variable: str = ""
-    """The environment variable that holds the key by the provider's own custom: it counts where the file names neither
-    a key nor another address, and while it is unset the backend is not configured. Empty: there is none."""
-    address: str = "Address up to and with /v1."
-    ours: bool = False
-    """Wayline runs it itself: no address, no key."""
-    free: bool = False
-    """Costs 0 by declaration."""
-    timeouts: Timeouts = Timeouts()
-
-
-LOCAL = Timeouts(first=300.0)
-"""A model on one's own machine may have to be loaded first."""
+from proxy.config.backend_type import LOCAL
+from proxy.config.backend_type import BackendType as BackendType
+from proxy.config.providers import PROVIDERS
 
 BACKEND_TYPES = {
     row.name: row
     for row in (
         BackendType(
-            "openai", "OpenAI, or any server that speaks its API (set `base_url`)", "https://api.openai.com/v1"
+            "openai",
+            "OpenAI, or any server that speaks its API (set `base_url`)",
+            "https://api.openai.com/v1",
+            "OPENAI_API_KEY",
         ),
+        BackendType(
+            "azure",
+            "Azure OpenAI, by deployments or by models",
+            None,
+            "AZURE_OPENAI_API_KEY",
+            address="The resource's address, such as https://NAME.openai.azure.com.",
+        ),
+        BackendType("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
         BackendType(
             "ollama",
             "Ollama, by its own API",
@@ -50,5 +39,6 @@ BACKEND_TYPES = {
             timeouts=LOCAL,
         ),
         BackendType("llamacpp", "llama.cpp models that Wayline runs itself", "", ours=True, free=True, timeouts=LOCAL),
+        *PROVIDERS,
     )
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import re
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
@@ -273,8 +274,14 @@ def _same_choices(exchange: Exchange, told: Told) -> None:
 
 def _same_usage(exchange: Exchange, usage: Usage | None) -> None:
     golden = exchange.golden["usage"]
-    expected = None if golden is None else Usage(**golden)
+    expected = None if golden is None else _usage(golden)
     expect(usage == expected, f"{exchange.id}: the usage is {usage}, not {expected}")
+
+
+def _usage(golden: Mapping[str, Any]) -> Usage:
+    """`cost` stands there as text."""
+    cost = golden.get("cost")
+    return Usage(**{**golden, "cost": None if cost is None else Decimal(cost)})
 
 
 def _chars(told: Told) -> int:

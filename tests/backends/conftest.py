@@ -32,12 +32,12 @@ def dialect() -> Dialect:
 @pytest.fixture
 def bound() -> Callable[[Exchange], Dialect]:
     """The dialect of the backend that an exchange was recorded with."""
-    types = {"llamacpp": "llamacpp"}  # Ollama's rows are of its OpenAI-compatible door
+    others = {"ollama": "openai"}  # its rows are of its OpenAI-compatible door
 
     def make(exchange: Exchange) -> Dialect:
         below = "/embeddings" if exchange.endpoint == "embeddings" else "/chat/completions"
         backend = Backend(
-            exchange.provider, types.get(exchange.provider, "openai"), exchange.base_url(below), Secret(KEY)
+            exchange.provider, others.get(exchange.provider, exchange.provider), exchange.base_url(below), Secret(KEY)
         )
         return bind(backend, Target(f"{exchange.provider}/it", exchange.provider, exchange.model))
 

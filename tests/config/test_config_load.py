@@ -65,7 +65,7 @@ log: json
 def test_each_backend_type_has_its_own_defaults(loader: Loader) -> None:
     config = loader.good("""
         backends:
-          a: {type: openai}
+          a: {type: openai, headers: {Authorization: "Basic eA=="}}
           b: {type: ollama}
           c: {type: openai, base_url: "http://127.0.0.1:8000/v1/"}
           d: {type: llamacpp, engine: xllamacpp, isolation: none, models: {m: {path: /m.gguf, parallel: 2, threads: 3}}}
