@@ -38,6 +38,13 @@ BACKEND_TYPES = {
             free=True,
             timeouts=LOCAL,
         ),
+        BackendType(
+            "anthropic",
+            "Anthropic, or any server that speaks its Messages API (set `base_url`)",
+            "https://api.anthropic.com",
+            "ANTHROPIC_API_KEY",
+            address="Address without or with /v1.",
+        ),
         BackendType("llamacpp", "llama.cpp models that Wayline runs itself", "", ours=True, free=True, timeouts=LOCAL),
         *PROVIDERS,
     )

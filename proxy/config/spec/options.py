@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from proxy.config.spec.options_anthropic import ANTHROPIC
 from proxy.config.spec.options_azure import AZURE
 from proxy.config.spec.options_lmstudio import LMSTUDIO
 from proxy.config.spec.options_ollama import OLLAMA
