@@ -13,6 +13,7 @@ from proxy.core.plan import vectors_of
 from proxy.core.route import Route, Target
 from proxy.core.tokens import Counter, of_text
 from proxy.credentials.build import credential_of
+from proxy.engine.keys import Rings
 from proxy.engine.lane import Gates, Lane, Road
 from proxy.engine.roads import Roads
 
@@ -46,9 +47,10 @@ class Builder:
         local: Mapping[tuple[str, str], Place],
         gates: Gates,
         counter: Callable[[str], Counter] = lambda _: of_text,
+        rings: Rings | None = None,
     ) -> None:
-        """`gates`: those of the process, so that what is in flight is counted over all configurations. `counter`: how
-        the tokens of a model are counted."""
+        """`gates`, `rings`: those of the process, so that what is in flight, and what is known of keys, holds over all
+        configurations. `counter`: how the tokens of a model are counted."""
         self._counter = counter
         self._config = config
         self._local = local
@@ -60,6 +62,12 @@ class Builder:
         for route in config.routes.values():
             for target in route.targets:
                 self._named.setdefault(target.name, target)
+        rings = Rings() if rings is None else rings
+        self._rings = {
+            one.name: rings.of(one.name, one.api_keys, (t.name for t in self._named.values() if t.backend == one.name))
+            for one in config.backends.values()
+            if len(one.api_keys) > 1
+        }
 
     def roads(self) -> Roads:
         """All routes; and, where the configuration allows it, single targets by name. Raises `ValueError` for a
@@ -101,7 +109,17 @@ class Builder:
         gates = (self._gates.of(target.name), self._gates.of(backend.name))
         signs = self._credentials[backend.name]
         count = self._counter(target.model)
-        return Lane(target, bind(backend, target), self._place(backend, target), gates, signs, count)
+        lane = Lane(target, bind(backend, target), self._place(backend, target), gates, signs, count)
+        ring = self._rings.get(backend.name)
+        if ring is None:
+            return lane
+        each = (replace(backend, api_key=secret, api_keys=()) for secret in backend.api_keys)
+        keyed = zip(each, ring.keys, strict=True)
+        return replace(
+            lane,
+            ring=ring,
+            keyed=tuple(replace(lane, dialect=bind(one, target), ring=ring, key=key) for one, key in keyed),
+        )
 
     def _place(self, backend: Backend, target: Target) -> Place:
         if backend.models:

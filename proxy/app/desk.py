@@ -9,6 +9,7 @@ from proxy.app.build import Builder
 from proxy.app.tokenizers import Tokenizers
 from proxy.config.values import Backend, Config
 from proxy.core.place import Place
+from proxy.engine.keys import Rings
 from proxy.engine.lane import Gates
 from proxy.engine.roads import Roads
 from proxy.local.models import LocalModels
@@ -30,6 +31,8 @@ class Desk:
     """Handed on from one desk to the next."""
     tokenizers: Tokenizers
     """Likewise."""
+    rings: Rings
+    """Likewise: what is known of the keys of backends that have several."""
 
     @property
     def max_depth(self) -> int:
@@ -50,8 +53,9 @@ def build(config: Config, loaded_at: int, before: Desk | None = None) -> Desk:
     gates = Gates() if before is None else before.gates
     tokenizers = Tokenizers() if before is None else before.tokenizers
     tokenizers.wanted = config.tokenizers
-    roads = Builder(config, places, gates, tokenizers.of).roads()
-    return Desk(config, roads, Authenticator(config.keys), local, loaded_at, gates, tokenizers)
+    rings = Rings() if before is None else before.rings
+    roads = Builder(config, places, gates, tokenizers.of, rings).roads()
+    return Desk(config, roads, Authenticator(config.keys), local, loaded_at, gates, tokenizers, rings)
 
 
 def unchanged(config: Config, backend: Backend) -> bool:

@@ -47,6 +47,18 @@ def _targets(runtime: Runtime) -> Iterator[Gauge]:
     for name, health in states:
         left = max(health.cool_until - now, 0.0)
         yield Gauge("wayline_target_cooldown_seconds", "Until it may be tried again.", left, (("target", name),), "max")
+    yield from _keys(runtime, now)
+
+
+def _keys(runtime: Runtime, now: float) -> Iterator[Gauge]:
+    """Of backends that have several. A key is told by four digits of its SHA-256."""
+    lanes = (lane for road in runtime.desk.roads.by_name.values() for lane in road.lanes.values())
+    rings = {lane.ring.backend: lane.ring for lane in lanes if lane.ring is not None}
+    help_ = "Until this one of its backend's keys is used again."
+    for name in sorted(rings):
+        for key in rings[name].keys:
+            labels = (("backend", name), ("key", key.fingerprint))
+            yield Gauge("wayline_key_cooldown_seconds", help_, max(key.health.cool_until - now, 0.0), labels, "max")
 
 
 def _ledger(stats: LedgerStats) -> Iterator[Gauge]:

@@ -19,6 +19,7 @@ from proxy.config.values import Config
 from proxy.core.health import Health
 from proxy.core.secret import Secret
 from proxy.engine.engine import Engine
+from proxy.engine.keys import BackendKey
 from proxy.ledger.null import NullLedger
 from proxy.ledger.sqlite import SqliteLedger, open_ledger
 from proxy.net.httpnet import HttpNet
@@ -54,6 +55,7 @@ class Process:
         self.metrics = Metrics(series(config), self._readings, shared)
         self.engine = Engine(self.net, self.ledger, (self.metrics, log))
         self.engine.on_circuit = self._circuit
+        self.engine.on_key = self._key
         self.runtime = Runtime(build(config, int(time.time())), self.engine, log.event, load, self._adopt)
         front = Front(self.engine, lambda: self.runtime.desk)
         self.endpoints = front.endpoints()
@@ -85,6 +87,12 @@ class Process:
         elif not after.opened:
             self.log.event("info", "circuit.closed", target=target)
 
+    def _key(self, backend: str, key: BackendKey, seconds: float) -> None:
+        cause = key.health.cause.value if key.health.cause is not None else ""
+        self.log.event(
+            "warning", "key.rests", backend=backend, key=key.fingerprint, cause=cause, for_s=round(seconds, 1)
+        )
+
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncGenerator[None]:
         await self.runtime.start()
@@ -112,6 +120,7 @@ def secrets(config: Config) -> Iterator[str]:
     for backend in config.backends.values():
         if backend.api_key is not None:
             yield backend.api_key.reveal()
+        yield from (key.reveal() for key in backend.api_keys)
         yield from (value.reveal() for value in backend.headers.values() if isinstance(value, Secret))
     for route in config.routes.values():
         for target in route.targets:

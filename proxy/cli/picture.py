@@ -71,7 +71,8 @@ def _backend(backend: Backend, width: int, paint: Paint) -> Iterator[str]:
         if backend.isolation == "none":
             where += ", inside this process"
     else:
-        where = f"{backend.base_url}, {'with a key' if backend.api_key else 'no key'}"
+        several = f"with {len(backend.api_keys)} keys" if backend.api_keys else "with a key"
+        where = f"{backend.base_url}, {several if backend.api_key else 'no key'}"
     yield from _lines(start, where + limit, paint, "good")
     for model in backend.models.values():
         what = f"{model.name}: {model.package or model.path}, {model.n_ctx} tokens of context"

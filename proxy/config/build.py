@@ -67,11 +67,13 @@ def _cors(plain: Plain) -> Cors:
 def _backend(name: str, plain: Plain, missing: tuple[str, ...]) -> Backend:
     row = BACKEND_TYPES[plain["type"]]
     models = {model: LocalModel(name=model, **given) for model, given in plain.get("models", {}).items()}
+    keys = tuple(Secret(key) for key in plain.get("api_keys", (plain.get("api_key"),)) if key)
     return Backend(
         name=name,
         type=row.name,
         base_url=plain.get("base_url", row.base_url or ""),
-        api_key=Secret(plain["api_key"]) if plain.get("api_key") else None,
+        api_key=keys[0] if keys else None,
+        api_keys=keys if len(keys) > 1 else (),
         headers=_headers([plain]),
         concurrency=plain.get("concurrency"),
         missing=missing,

@@ -20,6 +20,7 @@ def problems(top: Found) -> Iterator[Problem]:
     yield from _cors(top.get("cors"))
     backends = top.get("backends")
     if backends is not None:
+        yield from _one_or_several_keys(backends)
         yield from _local_models(backends)
     routes = top.get("routes")
     if routes is not None:
@@ -64,6 +65,12 @@ def _cors(cors: Found | None) -> Iterator[Problem]:
     origins = cors and cors.get("origins")
     if origins and len(origins.value) > 1 and any(o and o.value == "*" for o in origins.value):
         yield Problem(origins.mark, "cors.origins", "`*` stands for any origin: expected it alone")
+
+
+def _one_or_several_keys(backends: Found) -> Iterator[Problem]:
+    for name, backend in backends.value.items():
+        if backend is not None and "api_key" in backend.value and "api_keys" in backend.value:
+            yield Problem(backend.mark, f"backends.{name}", "expected either `api_key` or `api_keys`")
 
 
 def _local_models(backends: Found) -> Iterator[Problem]:

@@ -81,6 +81,7 @@ class Backend:
     base_url: str = ""
     """Without a slash at the end. Empty for backends that Wayline runs."""
     api_key: Secret | None = None
+    """The key, or the first of `api_keys`."""
     headers: Mapping[str, str | Secret] = field(default_factory=dict)
     concurrency: int | None = None
     """Requests in flight at all its targets together."""
@@ -88,6 +89,8 @@ class Backend:
     """Names of the unset variables because of which it is not configured and left out; empty: it is in use."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What only backends of its type have; see proxy/config/spec/options.py."""
+    api_keys: tuple[Secret, ...] = ()
+    """All keys, where there are several; else empty."""
     # llamacpp only
     engine: str = "auto"
     """`auto`, `xllamacpp` or `llama-cpp-python`."""

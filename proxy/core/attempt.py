@@ -17,80 +17,63 @@ from proxy.core.failure import Elsewhere, Failure, FailureKind, most_useful, wai
 from proxy.core.outcome import Ended
 from proxy.core.route import Route, Target
 from proxy.core.steps import (
-    GONE as GONE,
+    GONE,
+    LOST,
+    Abort,
+    Begin,
+    Break,
+    Command,
+    Committed,
+    Deadline,
+    Deliver,
+    Event,
+    Failed,
+    Full,
+    Gone,
+    HedgeDue,
+    Live,
+    Phase,
+    Record,
+    Refuse,
+    Send,
+    Served,
+    State,
+    Step,
+    Vanish,
+    Wait,
+    WaitOver,
 )
-from proxy.core.steps import (
-    LOST as LOST,
-)
-from proxy.core.steps import (  # whoever drives the machine finds its words here
-    Abort as Abort,
-)
-from proxy.core.steps import (
-    Begin as Begin,
-)
-from proxy.core.steps import (
-    Break as Break,
-)
-from proxy.core.steps import (
-    Command as Command,
-)
-from proxy.core.steps import (
-    Committed as Committed,
-)
-from proxy.core.steps import (
-    Deadline as Deadline,
-)
-from proxy.core.steps import (
-    Deliver as Deliver,
-)
-from proxy.core.steps import (
-    Event as Event,
-)
-from proxy.core.steps import (
-    Failed as Failed,
-)
-from proxy.core.steps import (
-    Full as Full,
-)
-from proxy.core.steps import (
-    Gone as Gone,
-)
-from proxy.core.steps import (
-    HedgeDue as HedgeDue,
-)
-from proxy.core.steps import (
-    Live as Live,
-)
-from proxy.core.steps import (
-    Phase as Phase,
-)
-from proxy.core.steps import (
-    Record as Record,
-)
-from proxy.core.steps import (
-    Refuse as Refuse,
-)
-from proxy.core.steps import (
-    Send as Send,
-)
-from proxy.core.steps import (
-    Served as Served,
-)
-from proxy.core.steps import (
-    State as State,
-)
-from proxy.core.steps import (
-    Step as Step,
-)
-from proxy.core.steps import (
-    Vanish as Vanish,
-)
-from proxy.core.steps import (
-    Wait as Wait,
-)
-from proxy.core.steps import (
-    WaitOver as WaitOver,
-)
+
+__all__ = [  # whoever drives the machine finds its words here
+    "GONE",
+    "LOST",
+    "Abort",
+    "Begin",
+    "Break",
+    "Command",
+    "Committed",
+    "Deadline",
+    "Deliver",
+    "Event",
+    "Failed",
+    "Full",
+    "Gone",
+    "HedgeDue",
+    "Live",
+    "Phase",
+    "Record",
+    "Refuse",
+    "Send",
+    "Served",
+    "State",
+    "Step",
+    "Usual",
+    "Vanish",
+    "Wait",
+    "WaitOver",
+    "step",
+    "usual",
+]
 
 BACKOFF = 0.25
 """Seconds; doubles with each try at the same target, with full jitter."""
@@ -198,7 +181,7 @@ def _again(state: State) -> Step:
     if state.phase is not Phase.WAITING or waiting is None:
         return state, ()
     number = state.sends + 1
-    live = (Live(number, waiting.at, waiting.again + 1),)
+    live = (Live(number, waiting.at, waiting.again + 1, waiting.keys),)
     new = state._replace(phase=Phase.LIVE, live=live, sends=number, waiting=None)
     return new, (Send(number, state.targets[waiting.at]),)
 
@@ -240,6 +223,8 @@ def _failed(state: State, event: Failed) -> Step:
     if state.phase is Phase.COMMITTED:
         return _cut(state, event)
     record = Record(event.number, Ended.FAILED, failure)
+    if live.keys < event.keys and event.left > 0:
+        return _other_key(state, live, failure, record)
     if state.phase is Phase.MENDING:
         new, commands = _mend(state)
         return new, (record, *commands)
@@ -253,6 +238,16 @@ def _failed(state: State, event: Failed) -> Step:
         return _over(state, record, Refuse(failure, failure.retry_after))
     new, commands = _next(state) if event.left > 0 else _give_up(state)
     return new, (record, *commands)
+
+
+def _other_key(state: State, live: Live, failure: Failure, record: Record) -> Step:
+    """The target itself may be well: it is asked at once with another key, as a part of the same try there."""
+    number = state.sends + 1
+    way = live.way
+    send = Send(number, state.targets[live.at]) if way is None else Send(number, way.target, way.how)
+    again = live._replace(number=number, keys=live.keys + 1)
+    failures = (*state.failures, failure) if way is None else state.failures
+    return state._replace(sends=number, live=(*state.live, again), failures=failures), (record, send)
 
 
 def _cut(state: State, event: Failed) -> Step:
@@ -272,7 +267,8 @@ def _mend(state: State) -> Step:
         return _over(state, Break(state.cut))
     way = state.ways[0]
     number = state.sends + 1
-    new = state._replace(phase=Phase.MENDING, ways=state.ways[1:], sends=number, live=(Live(number, state.at, 0),))
+    live = Live(number, state.at, 0, way=way)
+    new = state._replace(phase=Phase.MENDING, ways=state.ways[1:], sends=number, live=(live,))
     return new, (Send(number, way.target, way.how),)
 
 
@@ -307,7 +303,9 @@ def _wait_at_same(state: State, live: Live, event: Failed) -> float | None:
 
 
 def _give_up(state: State) -> Step:
-    failure = most_useful(state.failures)
+    # What a target could not have been asked at all is told only where none was asked: others may do another time.
+    asked = [one for one in state.failures if one.kind is not FailureKind.UNSUPPORTED or one.status is not None]
+    failure = most_useful(asked or state.failures)
     if failure is None:
         failure = Failure(FailureKind.NOT_AVAILABLE, f"route '{state.route.name}' has no target to try")
     wait = wait_named(state.failures) if failure.verdict.status in (429, 503) else None

@@ -39,6 +39,8 @@ class Standing(IntEnum):
     OPEN = 3
     COOLING = 4
     """The upstream asked for time (or our key or model is wrong there): asking before would be hammering."""
+    SPENT = 5
+    """It said that nothing remains of its limits: it is asked after all others."""
 
 
 class Health(NamedTuple):
@@ -62,6 +64,8 @@ class Health(NamedTuple):
     cool_until: float = 0.0
     cause: FailureKind | None = None
     """The failure that opened the circuit or began the cooldown."""
+    foretold: bool = False
+    """The cooldown is our own guess, by what the upstream says of its limits: it refused nothing yet."""
 
 
 WELL = Health()
@@ -72,10 +76,11 @@ _new = tuple.__new__  # a third of what the class's own `__new__` costs, which i
 
 def standing(health: Health, now: float) -> Standing:
     """May it be tried at `now`?"""
-    if health.cool_until > now:
+    cools = health.cool_until > now
+    if cools and not health.foretold:
         return Standing.COOLING
     if not health.opened:
-        return Standing.WELL
+        return Standing.SPENT if cools else Standing.WELL
     if health.open_until > now:
         return Standing.OPEN
     return Standing.PROBING if health.probing else Standing.PROBE
@@ -111,7 +116,8 @@ def on_outcome(
     verdict = VERDICTS[failure]
     wait = verdict.cooldown if retry_after is None else min(retry_after, COOLDOWN_MAX)
     if wait > 0 and verdict.status != 400:
-        health = health._replace(cooled_at=now, cool_until=max(health.cool_until, now + wait), cause=failure)
+        until = now + wait if health.foretold else max(health.cool_until, now + wait)  # its own word counts
+        health = health._replace(cooled_at=now, cool_until=until, cause=failure, foretold=False)
     if stale:
         return health
     if not verdict.counts:
@@ -119,10 +125,20 @@ def on_outcome(
     return _failed(health, failure, now, jitter)
 
 
+def cooled(health: Health, cause: FailureKind, until: float, now: float, *, foretold: bool = False) -> Health:
+    """The value after it became known, not by an attempt's failure, that it is best left alone until then.
+
+    `foretold`: its own headers say that it is about to refuse; a cooldown that it asked for stays as it is.
+    """
+    if foretold and health.cool_until > now and not health.foretold:
+        return health
+    return health._replace(cooled_at=now, cool_until=until, cause=cause, foretold=foretold)
+
+
 def _succeeded(health: Health, sent: float, now: float) -> Health:
     cools = health.cool_until > now and sent < health.cooled_at  # what was sent earlier does not end a cooldown
     if cools:
-        return health
+        return health._replace(opened=0, probing=False, in_a_row=0) if health.opened else health
     if health.opened:
         return Health(since=now, good=1)
     since, good, bad, good_before, bad_before = health[1:6]
@@ -156,6 +172,7 @@ def _failed(health: Health, failure: FailureKind, now: float, jitter: float) -> 
         cooled_at=health.cooled_at,
         cool_until=health.cool_until,
         cause=failure,
+        foretold=health.foretold,
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from typing import NamedTuple
 
 from proxy.core.failure import Failure, FailureKind
@@ -27,32 +28,44 @@ class Plan(NamedTuple):
     skipped: tuple[Skipped, ...] = ()
     anyway: bool = False
     """None of the targets is well: they are tried all the same."""
+    until: float = inf
+    """When a target that is left out or put last now is due again."""
 
 
 def plan(route: Route, health: Mapping[str, Health], now: float) -> Plan:
     """`health` holds only targets that have had trouble; one that is not in it is well.
 
-    When nothing is left but open circuits (or wrong keys and models) they are tried in order anyway:
-    a small chance beats none. A target that asked for time is never asked before that.
+    A target whose limits are used up, by its own word, comes after all others: most providers name the time when the
+    whole of a limit is there again, and a part of it is there before. When nothing is left but open circuits (or wrong
+    keys and models) they are tried in order anyway: a small chance beats none. A target that asked for time is never
+    asked before that.
     """
     if not health:
         return Plan(route.targets)
     chosen: list[Target] = []
+    last: list[Target] = []
     skipped: list[Skipped] = []
+    until = inf
     for target in route.targets:
         state = health.get(target.name, WELL)
         now_standing = standing(state, now)
         if now_standing <= Standing.PROBE:
             chosen.append(target)
+            continue
+        due = state.open_until if now_standing in _BY_CIRCUIT else state.cool_until
+        until = min(until, due)
+        if now_standing is Standing.SPENT:
+            last.append(target)
         else:
-            until = state.cool_until if now_standing is Standing.COOLING else state.open_until
-            skipped.append(Skipped(target, now_standing, state.cause, until))
-    if chosen:
-        return Plan(tuple(chosen), tuple(skipped))
-    anyway = [s.target for s in skipped if not _asked_for_time(s)]
-    return Plan(tuple(anyway), tuple(s for s in skipped if s.target not in anyway), True)
+            skipped.append(Skipped(target, now_standing, state.cause, due))
+    if chosen or last:
+        return Plan((*chosen, *last), tuple(skipped), until=until)
+    busy = tuple(s for s in skipped if _asked_for_time(s))
+    anyway = tuple(s.target for s in skipped if not _asked_for_time(s))
+    return Plan(anyway, busy, True, min((s.until for s in busy), default=inf))
 
 
+_BY_CIRCUIT = (Standing.OPEN, Standing.PROBING)
 ASKED_FOR_TIME = frozenset({FailureKind.RATE_LIMITED, FailureKind.OVERLOADED, FailureKind.QUOTA})
 
 
@@ -96,7 +109,7 @@ def fallen_ill(health: Health, now: float, *, going_on: bool = False) -> Failure
     `going_on`: it is to go on with an answer that was cut, see `to_go_on`.
     """
     stands = standing(health, now)
-    if stands <= Standing.PROBE or health.cause is None:
+    if stands <= Standing.PROBE or stands is Standing.SPENT or health.cause is None:
         return None
     if going_on and not (stands is Standing.COOLING and health.cause in ASKED_FOR_TIME):
         return None
@@ -114,10 +127,26 @@ def able_first(targets: tuple[Target, ...], at: int, able: Callable[[Target], bo
     return (*targets[:at], *can, targets[at], *(t for t in targets[at + 1 :] if t.name not in names))
 
 
-def cannot(names: Iterable[str]) -> Failure:
-    """Why a target is not asked where the route says `unsupported: refuse`."""
+def cannot(names: Sequence[str]) -> Failure:
+    """Why a target is not asked where the route says `unsupported: refuse`. `names`: what it cannot express."""
     told = ", ".join(f"'{name}'" for name in names)
-    return Failure(FailureKind.UNSUPPORTED, f"No target of this route supports {told}.", code="unsupported_parameter")
+    message = f"No target of this route supports {told}."
+    return Failure(FailureKind.UNSUPPORTED, message, code="unsupported_parameter", param=names[0])
+
+
+def away(route: Route, health: Mapping[str, Health], able: Callable[[Target], bool], now: float) -> Failure | None:
+    """Why a request that only some targets can express fails while those are out of order: what the one says that is
+    due first. `None`: no target that is out of order could express it either."""
+    ill = []
+    for target in route.targets:
+        failure = fallen_ill(health.get(target.name, WELL), now)
+        if failure is not None and able(target):
+            ill.append((_due(health[target.name]), failure))
+    return min(ill, key=lambda one: one[0])[1] if ill else None
+
+
+def _due(health: Health) -> float:
+    return max(health.cool_until, health.open_until)
 
 
 def nothing_left(route: Route, plan: Plan, now: float) -> Failure:

@@ -27,11 +27,14 @@ class Phase(IntEnum):
 
 
 class Live(NamedTuple):
-    """An attempt under way. `at`: its target's place in the plan; `again`: further tries there before it."""
+    """An attempt under way. `at`: its target's place in the plan; `again`: further tries there before it; `keys`: other
+    keys of its backend that were tried before its own; `way`: how it goes on with an answer that was cut."""
 
     number: int
     at: int
     again: int
+    keys: int = 0
+    way: Way | None = None
 
 
 class State(NamedTuple):
@@ -78,7 +81,8 @@ class Served(NamedTuple):
 
 class Failed(NamedTuple):
     """This attempt failed. `left`: seconds until the request's deadline; `jitter`: in [0, 1); `may_retry`: the retry
-    budget allows one more try at the same target; `ways`: how the answer could be gone on with, the best first."""
+    budget allows one more try at the same target; `ways`: how the answer could be gone on with, the best first; `keys`:
+    only the key failed, and another one is good: how many others its backend has. (0: else.)"""
 
     number: int
     failure: Failure
@@ -86,6 +90,7 @@ class Failed(NamedTuple):
     jitter: float = 0.5
     may_retry: bool = True
     ways: tuple[Way, ...] = ()
+    keys: int = 0
 
 
 class Full(NamedTuple):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from email.utils import formatdate
 from math import inf
 from typing import TYPE_CHECKING
 
-from proxy.core.call import Headers, HttpCall, Origin
+from proxy.core.call import Headers
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
 from proxy.core.dialect import UNSTAMPED, Prepared, Stamp, TellsTokens
 from proxy.core.failure import Failure, FailureKind
+from proxy.core.limits import foretells
 from proxy.core.outcome import How
 from proxy.core.seam import Seam
 from proxy.core.usage import Usage
@@ -20,37 +20,27 @@ from proxy.engine.clock import GRACE, LAST_GRACE
 from proxy.engine.flow import Flow
 from proxy.engine.judge import is_stream, no_stream, nothing_said, whole
 from proxy.engine.lane import Lane
+from proxy.engine.outgoing import Outgoing
 
 if TYPE_CHECKING:
     from proxy.engine.exchange import Exchange
-    from proxy.net.flight import Flight
 
 MAX_BODY = 32 * 1024 * 1024
 MAX_ERROR_BODY = 64 * 1024
-
-
-PATIENCE = 3.0
-"""Seconds until the next start of a local model that half an answer may wait for: two deaths in a row need 1.2."""
-_BEHIND = 0.01
-"""Seconds, so that what is waited for has happened, whichever timer the loop runs first."""
 
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 STREAM, WHOLE, ERROR, UNEXPECTED = range(4)
 
 
-class Attempt:
+class Attempt(Outgoing):
     """Implements `net.flight.Sink`. All times are on the engine's monotonic clock; `None`: not reached."""
 
     # Attributes of the class that stand for "not yet": an instance sets only what it reaches.
-    _flight: Flight | None = None
-    _waiting: asyncio.Future[Origin | Failure] | None = None
     _flow: Flow | None = None
-    _call: HttpCall | None = None
     _mode = ERROR
     _headers: Headers = []  # noqa: RUF012  # never changed, only replaced
     _body: list[bytes] | None = None
     _size = 0
-    sent_at: float | None = None
     first_byte: float | None = None
     first_content: float | None = None
     done_by: float | None = None
@@ -60,7 +50,6 @@ class Attempt:
     model = ""
     dropped: tuple[str, ...] = ()
     answer: Completion | Embedding | None = None
-    over = False
     from_ = 0
     """Characters of the answer that came from others before it."""
     unsent = 0
@@ -93,59 +82,6 @@ class Attempt:
         self.began = now
         self.last = now
 
-    # Going out ---------------------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Send it, at once or when its place is ready."""
-        origin = self.lane.place.origin()
-        if isinstance(origin, Origin):
-            self._send(origin, self.began)
-        else:
-            settled = _settled(origin) if self.how is How.FRESH else _patient(self.lane, origin)
-            self._waiting = asyncio.ensure_future(settled)
-            self._waiting.add_done_callback(self._placed)
-
-    def _placed(self, waiting: asyncio.Future[Origin | Failure]) -> None:
-        self._waiting = None
-        if self.over or waiting.cancelled():
-            return
-        found = waiting.result()
-        if isinstance(found, Failure):
-            self._fail(found)
-        else:
-            self._send(found, time.monotonic())
-
-    def _send(self, origin: Origin, now: float) -> None:
-        assert self._call is not None
-        self.sent_at = now
-        connect = self.lane.target.timeouts.connect
-        flight = self._exchange.engine.net.send(origin, self._call, self, connect=connect)
-        self._call = None
-        self._flight = flight
-        if self.how is How.EXACT:
-            self._exchange.look_at(now + self._exchange.road.route.exact_within)
-        if self.over:
-            flight.abort()
-
-    def abort(self) -> None:
-        """Close its connection now; nothing is told to the exchange any more."""
-        self.over = True
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
-        if self._flight is not None:
-            self._flight.abort()
-
-    def pause(self) -> None:
-        """The client is slow: read no more for now."""
-        if self._flight is not None:
-            self._flight.pause()
-
-    def resume(self) -> None:
-        """The client has caught up."""
-        if self._flight is not None:
-            self._flight.resume()
-
     # Coming back (Sink) ------------------------------------------------------------------------------------------
 
     def on_head(self, status: int, headers: Headers) -> None:
@@ -157,6 +93,8 @@ class Attempt:
                 headers = [*headers, (b"date", formatdate(usegmt=True).encode())]  # a dialect has no clock of its own
             self._headers = headers
             return
+        if foretells(headers):
+            exchange.foretold(self, headers)
         streamed = is_stream(headers, self.lane.dialect.stream_type)
         if not exchange.stream:
             self._mode = WHOLE
@@ -168,8 +106,10 @@ class Attempt:
             self._mode = STREAM
             assert isinstance(self._request, ChatRequest)
             wants = self._request.wants_usage and self._seam is None
-            decoder = self.lane.dialect.decoder(wants_usage=wants, model=exchange.reply_model, stamp=self._stamp())
-            self._flow = Flow(self, exchange, decoder, exchange.story, self._seam)
+            stamp = self._stamp()
+            decoder = self.lane.dialect.decoder(wants_usage=wants, model=exchange.reply_model, stamp=stamp)
+            story = None if stamp.native else exchange.story  # nobody else could go on in another API's words
+            self._flow = Flow(self, exchange, decoder, story, self._seam)
 
     def on_data(self, data: bytes) -> None:
         if self._flow is not None:
@@ -336,6 +276,7 @@ class Attempt:
     def abort_with_failure(self, failure: Failure | None) -> None:
         """The same; without a failure the upstream said only that there was one."""
         flight = self._flight
+        self._give_up_waiting()
         self._fail(failure or Failure(FailureKind.SERVER_ERROR, "the upstream reported an error", self.status))
         if flight is not None:
             flight.abort()
@@ -355,17 +296,3 @@ class Attempt:
             decoder = self._flow.decoder
             self.usage = decoder.usage
             self.model = decoder.model
-
-
-async def _settled(origin: Awaitable[Origin | Failure]) -> Origin | Failure:
-    return await origin
-
-
-async def _patient(lane: Lane, origin: Awaitable[Origin | Failure]) -> Origin | Failure:
-    """For one whose client has half an answer: a local model that died again is waited for, once."""
-    found = await origin
-    if isinstance(found, Origin) or found.retry_after is None or found.retry_after > PATIENCE:
-        return found
-    await asyncio.sleep(found.retry_after + _BEHIND)
-    again = lane.place.origin()
-    return again if isinstance(again, Origin) else await again

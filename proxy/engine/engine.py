@@ -6,20 +6,20 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from math import inf
 from typing import Protocol
 
 from proxy.core.budget import Budget, allowed, earned, spent
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.failure import Failure
-from proxy.core.health import WELL, Health, on_outcome, on_send
+from proxy.core.health import WELL, on_outcome
 from proxy.core.outcome import Finish, Outcome
 from proxy.core.route import Route
 from proxy.engine.caller import Caller
 from proxy.engine.exchange import Exchange
-from proxy.engine.lane import Planned, Road
-from proxy.engine.roads import MAX_DIRECT
+from proxy.engine.healths import Healths
+from proxy.engine.lane import Lane, Road
 from proxy.ledger.contract import Ledger
 from proxy.net.flight import Net
 
@@ -41,20 +41,14 @@ class Observer(Protocol):
     def observe_finish(self, finish: Finish) -> None: ...
 
 
-class Engine:
+class Engine(Healths):
     """One for each process, over all configurations that it is given in its life."""
 
     def __init__(self, net: Net, ledger: Ledger, observers: Iterable[Observer] = ()) -> None:
+        super().__init__()
         self.net = net
         self.ledger = ledger
-        self.health: dict[str, Health] = {}
-        self.trouble: dict[str, Health] = {}
-        """The part of `health` that is not simply well: usually empty, so that planning costs nothing."""
-        self.plans: dict[str, Planned] = {}
-        """By route, while somebody is in trouble and nothing changes in that: a dead target costs no planning."""
         self.live: set[Exchange] = set()
-        self.on_circuit: Callable[[str, Health, Health], None] | None = None
-        """Told when a target's circuit opens or closes: (target, before, after)."""
         observers = tuple(observers)
         self._observe_outcome = tuple(one.observe_outcome for one in observers)
         self._observe_finish = tuple(one.observe_finish for one in observers)
@@ -64,7 +58,6 @@ class Engine:
         """Requests since the retry budget was looked at last."""
         self._hedges: dict[str, Budget] = {}
         self._latencies: dict[str, deque[float]] = {}
-        self._direct: deque[str] = deque()
 
     def exchange(
         self, road: Road, request: ChatRequest | EmbedRequest, caller: Caller, request_id: str, key: str
@@ -130,13 +123,7 @@ class Engine:
             return inf
         return sorted(known)[int(len(known) * 0.95)]
 
-    def on_send(self, target: str, now: float) -> None:
-        """An attempt goes to this target."""
-        state = self.trouble.get(target)
-        if state is not None:
-            self._put(target, on_send(state, now))
-
-    def on_outcome(self, outcome: Outcome, failure: Failure | None, *, sent: float, now: float) -> None:
+    def on_outcome(self, outcome: Outcome, failure: Failure | None, lane: Lane, *, sent: float, now: float) -> None:
         """An attempt has ended: on record, into health and metrics, in that order, before the client sees the end."""
         self.ledger.record(outcome)
         target = outcome.target
@@ -145,16 +132,19 @@ class Engine:
             before = WELL
             if outcome.route == target:  # the caller named the target itself
                 self._meet(target)
+        told = lane.key is None or self._of_key(lane, outcome.ended, failure, sent=sent, now=now)
         after = on_outcome(
             before,
             outcome.ended,
-            outcome.failure,
+            outcome.failure if told else None,
             sent=sent,
             now=now,
             retry_after=None if failure is None else failure.retry_after,
             jitter=random.random() if failure is not None else 0.5,
         )
         self._put(target, after)
+        if not told and lane.ring is not None:
+            self._rest(lane.ring, target, now)
         if after.opened != before.opened and self.on_circuit is not None:
             self.on_circuit(target, before, after)
         for observe in self._observe_outcome:
@@ -164,27 +154,6 @@ class Engine:
         """A request has ended."""
         for observe in self._observe_finish:
             observe(finish)
-
-    def forget(self, targets: Iterable[str]) -> None:
-        """What was learnt of these targets no longer holds (their configuration changed)."""
-        for target in targets:
-            self.health.pop(target, None)
-            self.trouble.pop(target, None)
-        self.plans.clear()
-
-    def _meet(self, target: str) -> None:
-        """Callers may name any number of targets directly: what is remembered of those is bounded."""
-        self._direct.append(target)
-        if len(self._direct) > MAX_DIRECT:
-            self.forget([self._direct.popleft()])
-
-    def _put(self, target: str, state: Health) -> None:
-        self.health[target] = state
-        if state.opened or state.cool_until:
-            self.trouble[target] = state
-            self.plans.clear()
-        elif self.trouble and self.trouble.pop(target, None) is not None:
-            self.plans.clear()
 
 
 def _hedges(route: Route) -> Budget:

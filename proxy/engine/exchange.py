@@ -6,25 +6,25 @@ import asyncio
 import random
 import time
 from decimal import Decimal
-from math import inf
 from typing import TYPE_CHECKING
 
 from proxy.core import attempt as machine
+from proxy.core.call import Headers
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
-from proxy.core.dialect import Prepared
-from proxy.core.failure import Failure, FailureKind
+from proxy.core.failure import Failure
+from proxy.core.limits import wait_ahead
 from proxy.core.outcome import Ended, How
-from proxy.core.plan import Plan, able_first, asked_for_time, cannot, fallen_ill, nothing_left, plan
-from proxy.core.route import OnCut, Route, Target, Unsupported
-from proxy.core.seam import Seam
+from proxy.core.plan import Plan, asked_for_time, nothing_left, plan
+from proxy.core.route import OnCut, Route
 from proxy.core.ways import Way
 from proxy.engine.account import finish_of, outcome_of
 from proxy.engine.attempt import Attempt
 from proxy.engine.caller import Caller, Won
-from proxy.engine.lane import Lane, Planned, Road
+from proxy.engine.keys import OF_THE_KEY
+from proxy.engine.lane import Planned, Road
 from proxy.engine.mending import Mending, holds_structure
 from proxy.engine.roads import MAX_DIRECT
-from proxy.engine.timed import Timed
+from proxy.engine.sending import Sending
 
 if TYPE_CHECKING:
     from proxy.engine.engine import Engine
@@ -33,12 +33,10 @@ if TYPE_CHECKING:
 DRAIN = 1.0
 """Seconds that an upstream may take to end its response after the answer's own end marker, to keep its connection."""
 
-_FRESH, _SERVED = How.FRESH, Ended.SERVED  # reading a member off its class costs 0.13 us in Python 3.11
-
-FULL = Failure(FailureKind.BUSY, "our queue for this model is full", retry_after=1.0)
+_SERVED = Ended.SERVED  # reading a member off its class costs 0.13 us in Python 3.11
 
 
-class Exchange(Timed):
+class Exchange(Sending):
     """Created for each request; `start`, then told of `gone` and `ready` by the client's side."""
 
     # Attributes of the class that stand for "not yet" or "not so": an instance sets only what is otherwise.
@@ -46,14 +44,10 @@ class Exchange(Timed):
     """Nothing is sent until the answer is complete."""
     holds_tools = False
     _wait: asyncio.TimerHandle | None = None
-    _unsent = 0
-    """Numbers that the machine gave to attempts which were never sent."""
     _spent: Decimal | None = None
     _last_cost: Decimal | None = None
-    _anyway = False
     _usual: machine.Usual | None = None
     """Nothing out of the way has happened yet, as far as `_state` is still its first."""
-    _mending: Mending | None = None
 
     def __init__(
         self,
@@ -133,8 +127,7 @@ class Exchange(Timed):
             if waits or not chosen.targets:
                 self._start_short(route, chosen, waits)
                 return
-            until = min((skipped.until for skipped in chosen.skipped), default=inf)
-            known = Planned(route, until, chosen.anyway, machine.usual(route, chosen.targets))
+            known = Planned(route, chosen.until, chosen.anyway, machine.usual(route, chosen.targets))
             if len(plans) >= MAX_DIRECT:
                 plans.clear()
             plans[route.name] = known
@@ -204,8 +197,17 @@ class Exchange(Timed):
         if self._mending is not None and self._state.phase is machine.Phase.COMMITTED:
             self._mending.was_cut(attempt)
             ways = self._mending.ways(self.road, attempt, failure, self.engine.trouble, now)
+        keys = 0
+        if attempt.lane.key is not None and failure.kind in OF_THE_KEY:
+            keys, failure = self._spoil(attempt.lane, failure, now)
         may = self.engine.may_retry(now)
-        self._feed(machine.Failed(attempt.number, failure, self.deadline - now, random.random(), may, ways))
+        self._feed(machine.Failed(attempt.number, failure, self.deadline - now, random.random(), may, ways, keys))
+
+    def foretold(self, attempt: Attempt, headers: Headers) -> None:
+        """The upstream answers well, and its headers may say that it will not the next time."""
+        wait = wait_ahead(headers, time.time())
+        if wait is not None:
+            self.engine.foresee(attempt.lane, self.road.route.name, wait, time.monotonic())
 
     # Commands ----------------------------------------------------------------------------------------------------
 
@@ -233,88 +235,14 @@ class Exchange(Timed):
             else:
                 self._close(command)
 
-    def _send(self, command: machine.Send) -> None:
-        number, target, how = command
-        lane = self.road.lanes[target.name]
-        now = time.monotonic()
-        trouble = self.engine.trouble.get(target.name)
-        if trouble is not None and not (self._anyway or self._state.live[-1].again):
-            ill = fallen_ill(trouble, now, going_on=how is not _FRESH)
-            if ill is not None:
-                self._not_sent(number, ill)
-                return
-        request = self.request
-        seam: Seam | None = None
-        if how is not _FRESH:
-            assert self._mending is not None
-            request, seam = self._mending.resume(how, lane)
-        prepared = lane.prepare(request)
-        if isinstance(prepared, Failure):
-            self._not_sent(number, prepared)
-            return
-        if prepared[2] and how is _FRESH and self._goes_elsewhere(command, prepared):
-            return
-        self._go(command, lane, request, seam, prepared, now)
-
-    def _goes_elsewhere(self, command: machine.Send, prepared: Prepared) -> bool:
-        """The target cannot express all of the request: what follows is the route's to say (`unsupported`)."""
-        state, policy = self._state, self.road.route.unsupported
-        if policy is Unsupported.REFUSE:
-            self._not_sent(command.number, cannot(prepared.unsupported))
-            return True
-        if policy is Unsupported.DROP:
-            return False
-        order = able_first(state.targets, state.live[-1].at, self._able)
-        if order is state.targets:
-            return False
-        self._state = state._replace(targets=order)
-        self._send(command._replace(target=order[state.live[-1].at]))
-        return True
-
-    def _able(self, target: Target) -> bool:
-        prepared = self.road.lanes[target.name].prepare(self.request)
-        return not isinstance(prepared, Failure) and not prepared.unsupported
-
-    def _go(
-        self,
-        command: machine.Send,
-        lane: Lane,
-        request: ChatRequest | EmbedRequest,
-        seam: Seam | None,
-        prepared: Prepared,
-        now: float,
-    ) -> None:
-        number, target, how = command
-        if not lane.enter():
-            self._not_sent(number, FULL)
-            return
-        attempt = Attempt(self, request, lane, number, now, prepared, how, seam)
-        attempt.unsent = self._unsent
-        if self._mending is not None and how is not _FRESH:
-            attempt.from_ = len(self._mending.story.text)
-        self._live[number] = attempt
-        self._attempt = attempt
-        if self._paused:
-            self._paused = False
-        self.engine.on_send(target.name, now)
-        self.look_at(now + lane.soonest)
-        hedge = self._state.route.hedge
-        if hedge is not None and number == 1:
-            self._hedge_at = now + (self.engine.p95(target.name) if hedge.after is None else hedge.after)
-            self.look_at(self._hedge_at)
-        attempt.start()
-
-    def _not_sent(self, number: int, failure: Failure) -> None:
-        self._unsent += 1
-        self._feed(machine.Full(number, failure))
-
     def _record(self, command: machine.Record) -> None:
         number, ended, failure = command
         attempt = self._live.pop(number)
         now = time.monotonic()
-        attempt.lane.leave()
+        lane = attempt.lane
+        lane.leave()
         outcome = outcome_of(self, attempt, ended, failure, now)
-        self.engine.on_outcome(outcome, failure, sent=attempt.began, now=now)
+        self.engine.on_outcome(outcome, failure, lane, sent=attempt.began, now=now)
         if self._state.route.hedge is not None:
             self.engine.note_latency(outcome)
         if outcome.cost is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
 
 from proxy.core.attempt import Usual, usual
@@ -15,6 +15,9 @@ from proxy.core.failure import Failure, FailureKind
 from proxy.core.place import Place
 from proxy.core.route import Route, Target
 from proxy.core.tokens import Counter, of_text
+
+if TYPE_CHECKING:
+    from proxy.engine.keys import BackendKey, Ring
 
 
 class Gate:
@@ -62,6 +65,12 @@ class Lane:
     """What makes each call acceptable to the backend; `None`: the key, if any, stands in the dialect's head."""
     count: Counter = of_text
     """Tokens in a text, as the target's model counts or near enough."""
+    ring: Ring | None = None
+    """The keys of its backend, where there are several: then it is sent by one of `keyed`."""
+    keyed: tuple[Lane, ...] = ()
+    """The same target by each of the keys, in their order."""
+    key: BackendKey | None = None
+    """The key that this one of `keyed` sends."""
     soonest: float = field(init=False)
     """Seconds after which the first of the target's times can be over."""
 

@@ -44,6 +44,9 @@ class Timed:
         """It has ended, one way or another."""
 
     @abstractmethod
+    def _may_hedge(self) -> bool: ...
+
+    @abstractmethod
     def _feed(self, event: machine.Event) -> None: ...
 
     def look_at(self, when: float) -> None:
@@ -93,7 +96,7 @@ class Timed:
             return
         self._hedge_at = None
         hedge = self._state.route.hedge
-        if hedge is not None and self.engine.may_hedge(self.road.route, now):
+        if hedge is not None and self._may_hedge() and self.engine.may_hedge(self.road.route, now):
             before = self._state.sends
             self._feed(machine.HedgeDue())
             if self._state.sends > before:

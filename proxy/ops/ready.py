@@ -14,6 +14,7 @@ WORDS = {
     Standing.PROBING: "probing",
     Standing.OPEN: "circuit open",
     Standing.COOLING: "cooling",
+    Standing.SPENT: "limits used up",
 }
 
 
@@ -25,7 +26,9 @@ def readiness(roads: Mapping[str, Road], trouble: Mapping[str, Health], now: flo
 
 def _route(road: Road, trouble: Mapping[str, Health], now: float) -> dict[str, Any]:
     targets = [_target(lane, trouble.get(name, WELL), now) for name, lane in road.lanes.items()]
-    return {"ready": any(target["ready"] for target in targets), "targets": targets}
+    # A route whose last hope are targets with used-up limits asks those.
+    ready = any(target["ready"] or target["health"] == WORDS[Standing.SPENT] for target in targets)
+    return {"ready": ready, "targets": targets}
 
 
 def _target(lane: Lane, health: Health, now: float) -> dict[str, Any]:
@@ -38,8 +41,10 @@ def _target(lane: Lane, health: Health, now: float) -> dict[str, Any]:
     }
     if health.cause is not None and stands is not Standing.WELL:
         told["cause"] = health.cause.value
-        until = health.cool_until if stands is Standing.COOLING else health.open_until
+        until = health.cool_until if stands in (Standing.COOLING, Standing.SPENT) else health.open_until
         told["for_s"] = round(max(until - now, 0.0), 1)
+    if lane.ring is not None:
+        told["keys"] = f"{sum(not key.rests(now) for key in lane.ring.keys)} of {len(lane.ring)} in use"
     if place.state != "ready" or place.detail:
         told["place"] = place.state if not place.detail else f"{place.state}: {place.detail}"
     return told

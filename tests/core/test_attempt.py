@@ -39,14 +39,25 @@ ROUTES = st.builds(
 )
 NUMBERS = st.integers(1, 8)
 WAYS = st.lists(st.builds(Way, st.sampled_from([How.EXACT, How.PREFILL, How.ASK]), st.just(target(9))), max_size=3)
+KEYS = 2
+FAILED = st.builds(
+    m.Failed,
+    NUMBERS,
+    FAILURES,
+    st.floats(0, 600),
+    st.floats(0, 0.99),
+    st.booleans(),
+    WAYS.map(tuple),
+    st.sampled_from([0, 0, 1, KEYS]),
+)
 EVENTS = st.lists(
     st.one_of(
         st.just(m.Begin()),
         st.builds(m.Committed, NUMBERS),
         st.builds(m.Committed, NUMBERS),
         st.builds(m.Served, NUMBERS),
-        st.builds(m.Failed, NUMBERS, FAILURES, st.floats(0, 600), st.floats(0, 0.99), st.booleans(), WAYS.map(tuple)),
-        st.builds(m.Failed, NUMBERS, FAILURES, st.floats(0, 600), st.floats(0, 0.99), st.booleans(), WAYS.map(tuple)),
+        FAILED,
+        FAILED,
         st.builds(m.Full, NUMBERS, FAILURES),
         st.just(m.WaitOver()),
         st.just(m.HedgeDue()),
@@ -97,13 +108,14 @@ def run(route: Route, events: list[m.Event]) -> tuple[m.State, Trace]:
 @settings(deadline=None, max_examples=400)
 @given(ROUTES, EVENTS)
 def test_sends_are_bounded_by_targets_attempts_retries_hedges_and_ways(route: Route, events: list[m.Event]) -> None:
+    """And by the keys that a backend has besides the first one."""
     _, trace = run(route, events)
     fresh = [s for n, s in trace.sends.items() if n not in trace.unsent and s.how is How.FRESH]
     different = min(len(route.targets), route.max_attempts)
     retries = sorted((1 if t.retry.same_target is None else t.retry.same_target for t in route.targets), reverse=True)
-    assert len(fresh) <= different + sum(retries[:different])
+    assert len(fresh) <= different * (1 + KEYS) + sum(retries[:different])
     going_on = len(trace.sends) - len(trace.unsent) - len(fresh)
-    assert going_on <= (route.max_continuations) * 3
+    assert going_on <= route.max_continuations * 3 * (1 + KEYS)
 
 
 @settings(deadline=None, max_examples=400)
@@ -285,3 +297,47 @@ def test_one_of_a_race_failing_leaves_the_other_to_answer() -> None:
     assert commands == (m.Record(1, Ended.FAILED, RESET),)
     _, commands = m.step(state, m.Failed(2, RESET, 100.0))
     assert commands[1:] == (m.Send(3, route.targets[2]),)
+
+
+LIMITED = Failure(FailureKind.RATE_LIMITED, "x", retry_after=9.0)
+
+
+def test_another_key_is_tried_at_the_same_target_at_once_and_counts_as_the_same_target() -> None:
+    route = Route("r", (target(0), target(1)), max_attempts=1)
+    state, commands = m.step(begun(route), m.Failed(1, LIMITED, 100.0, keys=1))
+    assert commands == (m.Record(1, Ended.FAILED, LIMITED), m.Send(2, route.targets[0]))
+    _, commands = m.step(state, m.Failed(2, LIMITED, 100.0, keys=1))
+    assert commands == (m.Record(2, Ended.FAILED, LIMITED), m.Refuse(LIMITED, 9.0))
+
+
+def test_another_key_is_tried_though_a_hedge_is_under_way() -> None:
+    route = Route("r", (target(0), target(1), target(2)), hedge=Hedge(0.1))
+    state, _ = m.step(begun(route), m.HedgeDue())
+    state, commands = m.step(state, m.Failed(1, LIMITED, 100.0, keys=1))
+    assert commands[1:] == (m.Send(3, route.targets[0]),)
+    state, commands = m.step(state, m.Failed(3, LIMITED, 100.0, keys=1))
+    assert commands == (m.Record(3, Ended.FAILED, LIMITED),), "the hedge goes on"
+    _, commands = m.step(state, m.Failed(2, RESET, 100.0))
+    assert commands[1:] == (m.Send(4, route.targets[2]),)
+
+
+def test_a_continuation_goes_its_own_way_with_another_key() -> None:
+    route = Route("r", (target(0), target(1)))
+    state, _ = m.step(begun(route), m.Committed(1))
+    ways = (Way(How.PREFILL, route.targets[1]), Way(How.REPLAY, route.targets[0]))
+    state, _ = m.step(state, m.Failed(1, RESET, 100.0, ways=ways))
+    state, commands = m.step(state, m.Failed(2, LIMITED, 100.0, keys=1))
+    assert commands[1:] == (m.Send(3, route.targets[1], How.PREFILL),)
+    _, commands = m.step(state, m.Failed(3, LIMITED, 100.0, keys=1))
+    assert commands[1:] == (m.Send(4, route.targets[0], How.REPLAY),)
+
+
+def test_that_a_target_could_not_be_asked_is_told_only_where_none_was() -> None:
+    """Else a caller takes an outage for a fault of its own, and does not come back."""
+    route = Route("r", (target(0), target(1)))
+    cannot = Failure(FailureKind.UNSUPPORTED, "x")
+    state, _ = m.step(begun(route), m.Full(1, cannot))
+    assert m.step(state, m.Failed(2, RESET, 100.0))[1][-1] == m.Refuse(RESET, None)
+    assert m.step(state, m.Full(2, cannot))[1][-1] == m.Refuse(cannot, None)
+    theirs = Failure(FailureKind.UNSUPPORTED, "x", status=400)
+    assert m.step(state, m.Failed(2, theirs, 100.0))[1][-1] == m.Refuse(theirs, None)

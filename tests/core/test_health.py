@@ -116,6 +116,42 @@ def test_an_answer_sent_for_before_the_cooldown_does_not_end_it() -> None:
     assert h.standing(served(state, NOW + 1, sent=NOW + 0.5), NOW + 1) is h.Standing.WELL
 
 
+def spent(state: h.Health, now: float, wait: float = 60.0) -> h.Health:
+    return h.cooled(state, FailureKind.RATE_LIMITED, now + wait, now, foretold=True)
+
+
+def test_used_up_limits_hold_until_they_are_reset_or_an_answer_that_was_asked_for_later_comes() -> None:
+    state = spent(h.WELL, NOW)
+    assert h.standing(state, NOW + 59) is h.Standing.SPENT
+    assert h.standing(state, NOW + 60) is h.Standing.WELL
+    assert h.standing(served(state, NOW + 1, sent=NOW - 1), NOW + 1) is h.Standing.SPENT
+    assert h.standing(served(state, NOW + 1, sent=NOW + 0.5), NOW + 1) is h.Standing.WELL
+
+
+def test_what_it_asks_for_itself_counts_more_than_what_its_limits_foretell() -> None:
+    state = failed(spent(h.WELL, NOW), NOW + 1, FailureKind.RATE_LIMITED, retry_after=2.0)
+    assert h.standing(state, NOW + 2.9) is h.Standing.COOLING
+    assert h.standing(state, NOW + 3.1) is h.Standing.WELL
+    limited = failed(h.WELL, NOW, FailureKind.RATE_LIMITED, retry_after=20.0)
+    assert spent(limited, NOW + 1) == limited
+    assert h.standing(spent(limited, NOW + 21), NOW + 21) is h.Standing.SPENT
+
+
+def test_a_probe_whose_own_answer_says_that_limits_are_used_up_closes_the_circuit() -> None:
+    """Or its place would never be free again."""
+    probing = h.on_send(opened(), NOW + 100)
+    state = served(spent(probing, NOW + 101), NOW + 102, sent=NOW + 100)
+    assert h.standing(state, NOW + 102) is h.Standing.SPENT
+    assert h.standing(state, NOW + 200) is h.Standing.WELL
+    limited = failed(probing, NOW + 101, FailureKind.RATE_LIMITED, sent=NOW + 100.5, retry_after=20.0)
+    assert h.standing(served(limited, NOW + 102, sent=NOW + 100), NOW + 130) is h.Standing.WELL
+
+
+def test_an_open_circuit_stays_open_whatever_its_limits() -> None:
+    state = spent(opened(), NOW)
+    assert h.standing(state, NOW + 1) is h.Standing.OPEN
+
+
 OUTCOMES = st.lists(
     st.tuples(
         st.sampled_from(list(Ended)),
@@ -123,6 +159,7 @@ OUTCOMES = st.lists(
         st.floats(0, 40),
         st.none() | st.floats(0, 7200),
         st.floats(0, 0.99),
+        st.none() | st.floats(0, 3600),
     ),
     max_size=60,
 )
@@ -131,12 +168,14 @@ OUTCOMES = st.lists(
 @settings(deadline=None, max_examples=200)
 @given(OUTCOMES)
 def test_whatever_happens_a_target_gets_another_chance_within_an_hour(
-    rows: list[tuple[Ended, FailureKind, float, float | None, float]],
+    rows: list[tuple[Ended, FailureKind, float, float | None, float, float | None]],
 ) -> None:
     state, now = h.WELL, NOW
-    for ended, kind, gap, retry_after, jitter in rows:
+    for ended, kind, gap, retry_after, jitter, foretold in rows:
         now += gap
         state = h.on_send(state, now)
+        if foretold is not None:
+            state = spent(state, now + 0.001, foretold)
         failure = None if ended is Ended.SERVED else kind
         state = h.on_outcome(
             state,

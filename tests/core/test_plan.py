@@ -5,7 +5,7 @@ from __future__ import annotations
 from proxy.core import health as h
 from proxy.core.failure import FailureKind
 from proxy.core.outcome import Ended
-from proxy.core.plan import Plan, fallen_ill, nothing_left, plan, to_go_on, vectors_of
+from proxy.core.plan import Plan, able_first, away, cannot, fallen_ill, nothing_left, plan, to_go_on, vectors_of
 from proxy.core.route import Route, Target
 
 NOW = 50.0
@@ -52,6 +52,50 @@ def test_half_an_answer_may_be_gone_on_with_by_a_target_that_is_not_well_but_not
     assert to_go_on(ROUTE, {"x/a": DEAD, "y/b": LIMITED}, NOW) == ((A,), frozenset({"x/a"}))
     assert fallen_ill(DEAD, NOW) and not fallen_ill(DEAD, NOW, going_on=True)
     assert fallen_ill(LIMITED, NOW, going_on=True)
+
+
+SPENT = h.cooled(h.WELL, FailureKind.RATE_LIMITED, NOW + 30, NOW, foretold=True)
+
+
+def test_a_target_whose_limits_are_used_up_comes_after_all_others_until_they_are_not() -> None:
+    made = plan(ROUTE, {"x/a": SPENT}, NOW)
+    assert (made.targets, made.skipped, made.anyway, made.until) == ((B, A), (), False, NOW + 30)
+    assert plan(ROUTE, {"x/a": SPENT}, NOW + 30).targets == (A, B)
+    assert plan(ROUTE, {"x/a": SPENT, "y/b": DEAD}, NOW).targets == (A,), "better than one that is dead"
+    assert plan(ROUTE, {"x/a": LIMITED, "y/b": SPENT}, NOW).targets == (B,)
+    assert fallen_ill(SPENT, NOW) is None
+
+
+def test_a_plan_says_when_it_may_look_different() -> None:
+    assert plan(ROUTE, {"x/a": LIMITED}, NOW).until == NOW + 30
+    assert plan(ROUTE, {"x/a": DEAD}, NOW).until == DEAD.open_until
+
+
+C = Target("z/c", "z", "c")
+
+
+def test_those_that_can_express_a_request_come_before_the_one_that_cannot() -> None:
+    assert able_first((A, B, C), 0, lambda target: target is C) == (C, A, B)
+    assert able_first((A, B, C), 1, lambda target: target is C) == (A, C, B)
+    all_three = (A, B, C)
+    assert able_first(all_three, 0, lambda target: target is A) is all_three
+
+
+def test_a_refusal_names_the_parameter() -> None:
+    failure = cannot(("logit_bias", "seed"))
+    assert failure.kind is FailureKind.UNSUPPORTED
+    assert failure.param == "logit_bias" and "'logit_bias', 'seed'" in failure.message
+
+
+def test_where_those_that_could_express_it_are_out_of_order_that_is_the_reason() -> None:
+    def only_b(target: Target) -> bool:
+        return target is B
+
+    found = away(ROUTE, {"y/b": LIMITED}, only_b, NOW)
+    assert found is not None and (found.kind, found.retry_after) == (FailureKind.RATE_LIMITED, 30.0)
+    assert away(ROUTE, {"x/a": LIMITED}, only_b, NOW) is None
+    both = away(ROUTE, {"x/a": LIMITED, "y/b": DEAD}, lambda _: True, NOW)
+    assert both is not None and both.kind is FailureKind.REFUSED, "it is due first"
 
 
 def test_a_wrong_key_is_tried_again_when_nothing_else_is_left() -> None:

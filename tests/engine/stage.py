@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +14,13 @@ from proxy.app.build import Builder
 from proxy.config.load import load, read_secret
 from proxy.config.values import Config
 from proxy.core.call import Headers, HttpCall, Origin
-from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.chat import ChatRequest, EmbedRequest, Native
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Finish, Outcome
 from proxy.engine.caller import Won
 from proxy.engine.engine import Engine
 from proxy.engine.exchange import Exchange
+from proxy.engine.keys import Rings
 from proxy.engine.lane import Gates
 from proxy.net.flight import Sink
 from tests.upstream_answers import completion, delta, dumps, error, sse
@@ -83,6 +84,16 @@ class Flight:
         """The body that was sent."""
         return json.loads(self.call.body)
 
+    @property
+    def key(self) -> str:
+        """The key that was sent."""
+        return self.call.head.decode().partition("Authorization: Bearer ")[2].partition("\r\n")[0]
+
+    @property
+    def at(self) -> str:
+        """The backend's letter."""
+        return self.origin.host.removesuffix(".test")
+
     def stream(self, *events: bytes) -> None:
         """A stream begins."""
         self.sink.on_head(200, SSE)
@@ -139,6 +150,7 @@ class Client:
     slow: bool = False
     body: bytes = b""
     opened: Won | None = None
+    won: Won | None = None
     ends: list[str] = field(default_factory=list)
     failure: Failure | None = None
     retry_after: float | None = None
@@ -146,11 +158,12 @@ class Client:
     def whole(self, body: bytes, won: Won) -> None:
         assert self.opened is None
         self.body = body
+        self.won = won
         self._end("whole")
 
     def open(self, won: Won) -> None:
         assert self.opened is None and not self.ends
-        self.opened = won
+        self.opened = self.won = won
 
     def push(self, data: bytes) -> bool:
         assert self.opened is not None and not self.ends and data
@@ -208,18 +221,30 @@ class Stage:
 
     A target is a backend's letter, or what the configuration says of it."""
 
-    def __init__(self, targets: Iterable[str | dict[str, Any]] = "ab", *, direct: bool = False, **route: Any) -> None:
+    def __init__(
+        self,
+        targets: Iterable[str | dict[str, Any]] = "ab",
+        *,
+        direct: bool = False,
+        backends: Mapping[str, Mapping[str, Any]] | None = None,
+        environ: Mapping[str, str] | None = None,
+        **route: Any,
+    ) -> None:
+        """`backends`: what the configuration says of them besides, by their letter."""
         price = {"input": 1, "output": 2}
-        backends = {n: {"type": "openai", "base_url": f"http://{n}.test/v1", "price": price} for n in "abc"}
+        usual = {n: {"type": "openai", "base_url": f"http://{n}.test/v1", "price": price} for n in "abc"}
+        given_backends = {n: {**one, **(backends or {}).get(n, {})} for n, one in usual.items()}
         given = {"targets": [f"{t}/m" if isinstance(t, str) else t for t in targets], "timeouts": TIMES}
         given |= {"on_cut": "error", "retry": {"same_target": 0}, **route}
-        whole = {"backends": backends, "routes": {"chat": given}, "direct": direct}
-        config = load(yaml.safe_dump(whole), {}, "routes.yaml", read_secret)
+        whole = {"backends": given_backends, "routes": {"chat": given}, "direct": direct}
+        config = load(yaml.safe_dump(whole), environ or {}, "routes.yaml", read_secret)
         assert isinstance(config, Config), str(config)
         self.net = Network()
         self.books = Books()
+        self.config = config
         self.gates = Gates()
-        self.roads = Builder(config, {}, self.gates).roads()
+        self.rings = Rings()
+        self.roads = Builder(config, {}, self.gates, rings=self.rings).roads()
         self.engine = Engine(self.net, self.books, [self.books])
         self._ids: Iterator[int] = iter(range(10**9))
 
@@ -228,14 +253,23 @@ class Stage:
         """All calls so far."""
         return self.net.flights
 
-    def ask(self, model: str = "chat", *, stream: bool = True, embed: bool = False, slow: bool = False) -> Asked:
-        """A request, started."""
-        body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": "Say hello."}]}
+    def ask(
+        self,
+        model: str = "chat",
+        *,
+        stream: bool = True,
+        embed: bool = False,
+        slow: bool = False,
+        native: Native | None = None,
+        **more: Any,
+    ) -> Asked:
+        """A request, started. `more` goes into its body."""
+        body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": "Say hello."}], **more}
         request: ChatRequest | EmbedRequest
         if embed:
-            request = EmbedRequest(b"", {"model": model, "input": "x"}, model, False)
+            request = EmbedRequest(b"", {"model": model, "input": "x", **more}, model, False)
         else:
-            request = ChatRequest(b"", {**body, "stream": True} if stream else body, model, stream, False)
+            request = ChatRequest(b"", {**body, "stream": True} if stream else body, model, stream, False, native)
         road = self.roads.find(model)
         assert road is not None
         client = Client(slow=slow)

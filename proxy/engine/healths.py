@@ -1,0 +1,102 @@
+"""What is known of all targets and keys, by their attempts and by what upstreams say of their limits."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from proxy.core.failure import Failure, FailureKind
+from proxy.core.health import WELL, Health, cooled, on_outcome, on_send
+from proxy.core.outcome import Ended
+from proxy.engine.keys import OF_THE_KEY, BackendKey, Ring
+from proxy.engine.lane import Lane, Planned
+from proxy.engine.roads import MAX_DIRECT
+
+
+class Healths:
+    """The part of the `Engine` that plans are made from."""
+
+    def __init__(self) -> None:
+        self.health: dict[str, Health] = {}
+        self.trouble: dict[str, Health] = {}
+        """The part of `health` that is not simply well: usually empty, so that planning costs nothing."""
+        self.plans: dict[str, Planned] = {}
+        """By route, while somebody is in trouble and nothing changes in that: a dead target costs no planning."""
+        self.on_circuit: Callable[[str, Health, Health], None] | None = None
+        """Told when a target's circuit opens or closes: (target, before, after)."""
+        self.on_key: Callable[[str, BackendKey, float], None] | None = None
+        """Told when one of a backend's several keys begins to rest: (backend, key, seconds)."""
+        self._direct: deque[str] = deque()
+
+    def on_send(self, target: str, now: float) -> None:
+        """An attempt goes to this target."""
+        state = self.trouble.get(target)
+        if state is not None:
+            self._put(target, on_send(state, now))
+
+    def foresee(self, lane: Lane, route: str, wait: float, now: float) -> None:
+        """Its upstream says that it will refuse what comes in the next `wait` seconds: that holds for the key, where
+        there are several, else for the target."""
+        if lane.key is not None and lane.ring is not None:
+            lane.key.health = cooled(lane.key.health, FailureKind.RATE_LIMITED, now + wait, now, foretold=True)
+            self._rest(lane.ring, lane.target.name, now)
+            return
+        target = lane.target.name
+        before = self.health.get(target)
+        if before is None:
+            before = WELL
+            if route == target:
+                self._meet(target)
+        self._put(target, cooled(before, FailureKind.RATE_LIMITED, now + wait, now, foretold=True))
+
+    def all_rest(self, lane: Lane, now: float) -> Failure:
+        """No key of the target's backend is good: why."""
+        assert lane.ring is not None
+        self._rest(lane.ring, lane.target.name, now)
+        return lane.ring.none_left(now)
+
+    def forget(self, targets: Iterable[str]) -> None:
+        """What was learnt of these targets no longer holds (their configuration changed)."""
+        for target in targets:
+            self.health.pop(target, None)
+            self.trouble.pop(target, None)
+        self.plans.clear()
+
+    def _of_key(self, lane: Lane, ended: Ended, failure: Failure | None, *, sent: float, now: float) -> bool:
+        """Note what an attempt's end says of the key that it used. False: it says nothing of the target."""
+        key, ring = lane.key, lane.ring
+        assert key is not None and ring is not None
+        if ended is Ended.SERVED:
+            key.health = on_outcome(key.health, ended, None, sent=sent, now=now)
+            return True
+        if failure is None or ended is Ended.CANCELLED or failure.kind not in OF_THE_KEY:
+            return True
+        rested = key.rests(now) and not key.health.foretold
+        key.health = on_outcome(key.health, ended, failure.kind, sent=sent, now=now, retry_after=failure.retry_after)
+        if self.on_key is not None and key.rests(now) and not rested:
+            self.on_key(ring.backend, key, key.health.cool_until - now)
+        return False
+
+    def _rest(self, ring: Ring, target: str, now: float) -> None:
+        """Where all keys of a backend rest, its targets do, until the first of the keys is due."""
+        rest = ring.rest(now)
+        if rest is None or rest.cause is None:
+            return
+        for name in ring.targets | {target}:
+            before = self.health.get(name, WELL)
+            if name in ring.targets or name in self.health:
+                self._put(name, cooled(before, rest.cause, rest.cool_until, now, foretold=rest.foretold))
+
+    def _meet(self, target: str) -> None:
+        """Callers may name any number of targets directly: what is remembered of those is bounded."""
+        self._direct.append(target)
+        if len(self._direct) > MAX_DIRECT:
+            self.forget([self._direct.popleft()])
+
+    def _put(self, target: str, state: Health) -> None:
+        self.health[target] = state
+        if state.opened or state.cool_until:
+            self.trouble[target] = state
+            self.plans.clear()
+        elif self.trouble and self.trouble.pop(target, None) is not None:
+            self.plans.clear()
