@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from proxy.backends import anthropic, azure, lmstudio, ollama, openrouter
+from proxy.backends import anthropic, azure, gemini, lmstudio, ollama, openrouter, vertex
 from proxy.backends.head import Address, address
 from proxy.backends.llamacpp import LlamaDialect
 from proxy.backends.openai import OpenAIDialect
@@ -33,9 +33,11 @@ class Provider(NamedTuple):
 NATIVE: Mapping[str, Provider] = {
     "anthropic": Provider(anthropic.bind, anthropic.origin),
     "azure": Provider(azure.bind, azure.origin),
+    "gemini": Provider(gemini.bind, gemini.origin),
     "lmstudio": Provider(lmstudio.bind, lmstudio.origin),
     "ollama": Provider(ollama.bind, ollama.origin),
     "openrouter": Provider(openrouter.bind, openrouter.origin),
+    "vertex": Provider(vertex.bind, vertex.origin),
 }
 """Types with a dialect of their own."""
 

@@ -45,6 +45,19 @@ BACKEND_TYPES = {
             "ANTHROPIC_API_KEY",
             address="Address without or with /v1.",
         ),
+        BackendType(
+            "gemini",
+            "Google's Gemini API",
+            "https://generativelanguage.googleapis.com/v1beta",
+            "GEMINI_API_KEY",
+            address="Address up to and with the version.",
+        ),
+        BackendType(
+            "vertex",
+            "Gemini and Claude on Google Cloud (Vertex AI)",
+            "",
+            address="Address up to and with the version. Without it that of the location.",
+        ),
         BackendType("llamacpp", "llama.cpp models that Wayline runs itself", "", ours=True, free=True, timeouts=LOCAL),
         *PROVIDERS,
     )

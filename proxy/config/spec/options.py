@@ -6,17 +6,21 @@ from collections.abc import Mapping
 
 from proxy.config.spec.options_anthropic import ANTHROPIC
 from proxy.config.spec.options_azure import AZURE
+from proxy.config.spec.options_gemini import GEMINI
 from proxy.config.spec.options_lmstudio import LMSTUDIO
 from proxy.config.spec.options_ollama import OLLAMA
 from proxy.config.spec.options_openrouter import OPENROUTER
 from proxy.config.spec.options_tokens import with_tokens
+from proxy.config.spec.options_vertex import VERTEX
 from proxy.config.spec.shapes import Key
 
 _OWN: Mapping[str, tuple[Key, ...]] = {
     "azure": AZURE,
+    "gemini": GEMINI,
     "lmstudio": LMSTUDIO,
     "ollama": OLLAMA,
     "openrouter": OPENROUTER,
+    "vertex": VERTEX,
 }
 OPTIONS: Mapping[str, tuple[Key, ...]] = with_tokens(_OWN)
 """The keys stand on the backend itself, and reach its dialect as `Backend.options`."""
