@@ -42,9 +42,10 @@ def test_problems_go_to_standard_error_with_a_count_and_exit_status_1(tmp_path: 
     file.write_text(WRONG)
     done = check(file)
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr.splitlines() == [
-        f'{file}:1:30: backends.b: unknown key "key", expected type, base_url, api_key, concurrency, prefill, '
-        'timeouts, retry, price, headers, params or drop; did you mean "api_key"?',
+    unknown, *others = done.stderr.splitlines()
+    assert unknown.startswith(f'{file}:1:30: backends.b: unknown key "key", expected type, base_url, ')
+    assert unknown.endswith('; did you mean "api_key"?')
+    assert others == [
         f'{file}:2:24: routes.r.targets[0]: unknown backend "c", expected b',
         f"{file}: 2 problems",
     ]
