@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from proxy.config.problem import Mark, Problem, nearest, one_of, shown
 from proxy.config.spec.scalars import Choice, ScalarType, Text
-from proxy.config.spec.shapes import Either, Json, ListOf, MapOf, Table, Type, Variants
+from proxy.config.spec.shapes import Either, Implied, Json, ListOf, MapOf, Table, Type, Variants
 from proxy.config.tree import Kind, Mapping, Node, Scalar, Sequence, kind_of
 from proxy.config.variables import FORMS, ReadFile, Substituted, substitute, why_missing
 
@@ -108,6 +108,10 @@ class Checker:
         for key in table.keys:
             if key.required and key.name not in values:
                 self._say(node.mark, path, f"`{key.name}` is missing: {key.doc}")
+        implied = table.implied
+        if implied is not None and not _said(implied, values):
+            value = Scalar(f"${{{implied.variable}}}", Kind.TEXT, node.mark)
+            values[implied.key] = self.check(keys[implied.key].type, value, _under(path, implied.key))
         self._missing = outer
         return Found(values, node.mark, tuple(dict.fromkeys(own)))
 
@@ -233,6 +237,13 @@ class Checker:
             return _json_scalar(filled.text, kind)
         except ValueError:
             self._say(node.mark, path, "JSON cannot carry this, expected valid Unicode or a finite number of 64 bits")
+
+
+def _said(implied: Implied, values: Map[str, Found | None]) -> bool:
+    """Does the file say itself what would be looked for in the environment?"""
+    headers = values.get("headers")
+    named = {name.lower() for name in headers.value} if headers is not None else set()
+    return not implied.unless.isdisjoint(values) or not implied.unless_header.isdisjoint(named)
 
 
 def _json_scalar(text: str, kind: Kind) -> Any:

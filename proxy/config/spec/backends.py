@@ -7,7 +7,7 @@ from proxy.config.spec.numbers import Whole
 from proxy.config.spec.options import OPTIONS
 from proxy.config.spec.scalars import Choice, Flag, Text, Url
 from proxy.config.spec.settings import PREFILL, SETTINGS, concurrency
-from proxy.config.spec.shapes import Key, ListOf, MapOf, Table, Variants
+from proxy.config.spec.shapes import Implied, Key, ListOf, MapOf, Table, Variants
 from proxy.config.values import Backend, LocalModel
 
 _M = LocalModel("")
@@ -43,7 +43,12 @@ MODEL = Table(
 )
 
 _NETWORK = (
-    Key("api_key", API_KEY, 'The key, as "${VAR}" or "${file:/run/secrets/x}". Without one none is sent.'),
+    Key(
+        "api_key",
+        API_KEY,
+        'The key, as "${VAR}" or "${file:/run/secrets/x}". Without one, and without another `base_url`, the variable '
+        "is looked for that the provider's own tools use, such as GROQ_API_KEY (docs/providers.md); else none is sent.",
+    ),
     Key(
         "api_keys",
         ListOf("api_keys", API_KEY, least=1, distinct=True, some_may_be_unset=True),
@@ -74,13 +79,25 @@ _OURS = (
 )
 
 
+_KEYS = frozenset({"api_key", "api_keys", "token_command", "token_file"})
+_KEY_HEADERS = frozenset({"api-key", "authorization", "x-api-key", "x-goog-api-key"})
+
+
 def _table(row: BackendType) -> Table:
     kind = Key("type", Choice((row.name,)), row.doc, required=True)
     if row.ours:
         return Table(f"a backend of type {row.name}", (kind, *_OURS), variables_may_be_unset=True)
     address = Key("base_url", Url(), row.address, row.base_url, required=row.base_url is None)
     keys = (kind, address, *OPTIONS.get(row.name, ()), *_NETWORK)
-    return Table(f"a backend of type {row.name}", keys, variables_may_be_unset=True)
+    return Table(f"a backend of type {row.name}", keys, variables_may_be_unset=True, implied=_implied(row))
+
+
+def _implied(row: BackendType) -> Implied | None:
+    """A type's own variable counts where the file names no key: nor another address, to which it would not belong."""
+    if not row.key_variable:
+        return None
+    elsewhere = {"base_url"} if row.base_url is not None else set()
+    return Implied("api_key", row.key_variable, _KEYS | elsewhere, _KEY_HEADERS)
 
 
 BACKEND = Variants(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from proxy.config.spec.scalars import ScalarType, Text
 
@@ -20,6 +20,17 @@ class Key:
     required: bool = False
 
 
+class Implied(NamedTuple):
+    """A key whose value is looked for in an environment variable where the file says nothing in its place."""
+
+    key: str
+    variable: str
+    unless: frozenset[str]
+    """Keys of which one is enough to say it otherwise."""
+    unless_header: frozenset[str]
+    """Names, in lower case, of `headers` that say it otherwise too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A mapping with known keys."""
@@ -28,6 +39,7 @@ class Table:
     keys: tuple[Key, ...]
     variables_may_be_unset: bool = False
     """An unset variable anywhere inside leaves the whole out, instead of being a problem."""
+    implied: Implied | None = None
 
     def names(self) -> list[str]:
         return [key.name for key in self.keys]
