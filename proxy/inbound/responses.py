@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -21,6 +21,7 @@ from proxy.inbound.responses_thoughts import MARK
 from proxy.inbound.way import Fault, Renderer, Wrong
 
 NAME = "responses"
+Keep = Callable[[Mapping[str, Any]], None]
 _PLAIN = re.compile(r"req_([0-9a-z]{8,64})").fullmatch
 
 
@@ -53,13 +54,23 @@ class Responses:
 class ResponsesAnswer:
     """One answer; see `proxy.inbound.way.Renderer`."""
 
-    __slots__ = ("_begun", "_envelope", "_finish", "_output", "_usage", "_writer")
+    __slots__ = ("_begun", "_envelope", "_finish", "_keep", "_output", "_usage", "_writer")
 
-    def __init__(self, request: ChatRequest, request_id: str, created: int) -> None:
+    def __init__(
+        self,
+        request: ChatRequest,
+        request_id: str,
+        created: int,
+        *,
+        asked: Mapping[str, Any] | None = None,
+        keep: Keep | None = None,
+    ) -> None:
+        """`asked`: the request as it came, where `request` says more. `keep` gets the response when it is complete."""
         key = key_of(request_id)
-        given: Mapping[str, Any] = {} if request.native is None else request.native.body
+        given = asked or ({} if request.native is None else request.native.body)
         custom = frozenset(str(tool.get("name")) for tool in given.get("tools") or () if tool["type"] == "custom")
-        self._envelope = Envelope(given, f"resp_{key}", created)
+        self._envelope = Envelope(given, f"resp_{key}", created, stored=keep is not None)
+        self._keep = keep
         self._writer = Writer()
         self._output = Output(self._writer, key, custom)
         self._begun = False
@@ -73,7 +84,7 @@ class ResponsesAnswer:
             self._output.delta(choice.get("message"), choice.get("logprobs"))
             self._note_finish(choice)
         self._output.end(self._item_status())
-        return orjson.dumps(self._now(self._status()))
+        return orjson.dumps(self._complete(self._status()))
 
     def push(self, data: bytes) -> bytes:
         for chunk in chunks_in(data, self._writer.out):
@@ -102,7 +113,7 @@ class ResponsesAnswer:
         self._begin()
         self._output.end(self._item_status())
         status = self._status()
-        self._writer.event(f"response.{status}", response=self._now(status))
+        self._writer.event(f"response.{status}", response=self._complete(status))
         return out + self._writer.take()
 
     def broken(self, fault: Fault) -> bytes:
@@ -154,6 +165,12 @@ class ResponsesAnswer:
         return "incomplete" if self._finish in INCOMPLETE else "completed"
 
     _item_status = _status
+
+    def _complete(self, status: str) -> dict[str, Any]:
+        response = self._now(status)
+        if self._keep is not None:
+            self._keep(response)
+        return response
 
     def _now(self, status: str, fault: Fault | None = None) -> dict[str, Any]:
         items = self._output.items

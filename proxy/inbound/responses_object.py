@@ -18,7 +18,7 @@ class Envelope:
 
     __slots__ = ("_before", "id", "model", "tier")
 
-    def __init__(self, asked: Mapping[str, Any], id_: str, created: int) -> None:
+    def __init__(self, asked: Mapping[str, Any], id_: str, created: int, *, stored: bool = False) -> None:
         """`asked`: the request as it came."""
         self.id = id_
         self.model = str(asked.get("model"))
@@ -41,7 +41,7 @@ class Envelope:
             "prompt_cache_key": asked.get("prompt_cache_key"),
             "reasoning": {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")},
             "safety_identifier": asked.get("safety_identifier"),
-            "store": False,
+            "store": stored,
             "temperature": _or(asked.get("temperature"), 1.0),
             "text": {
                 "format": _or(text.get("format"), {"type": "text"}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from proxy.core.chat import ChatRequest
 
@@ -90,4 +90,22 @@ class Api(Protocol):
 
     def ending(self, last: bytes) -> bytes:
         """What a complete stream of the upstream's own bytes still lacks; `last`: the piece sent last."""
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """An `Api` that keeps something for its callers: then each request has an `Api` of its own."""
+
+    def of(self, caller: str) -> Api:
+        """For one request of this caller (the name of its key; empty where there are no keys)."""
+        ...
+
+
+@runtime_checkable
+class Notes(Protocol):
+    """An `Api` that wants to see the whole answers which go to the client in the upstream's own bytes."""
+
+    def handed_on(self, body: bytes) -> None:
+        """Such a body."""
         ...

@@ -11,7 +11,7 @@ from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.outcome import Ended, Finish
 from proxy.engine.engine import Engine
 from proxy.engine.roads import Roads
-from proxy.inbound.way import Api, Wrong
+from proxy.inbound.way import Api, Remembers, Wrong
 from proxy.inbound.ways import WAYS
 from proxy.wire.answer import Answer
 from proxy.wire.auth import Authenticator
@@ -93,6 +93,8 @@ class Front:
         if not isinstance(caller, str):
             self._refuse(reply, worded(api, caller, rid), rid, api.name)
             return
+        if isinstance(api, Remembers):
+            api = api.of(caller)
         request = _read(api, inbound, desk.max_depth)
         if isinstance(request, Refusal):
             self._refuse(reply, worded(api, request, rid), rid, api.name, caller)

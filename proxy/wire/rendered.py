@@ -7,7 +7,7 @@ from time import time
 from proxy.core.chat import ChatRequest
 from proxy.core.failure import Failure
 from proxy.engine.caller import Won
-from proxy.inbound.way import Api
+from proxy.inbound.way import Api, Notes
 from proxy.wire.answer import Answer
 from proxy.wire.reply import Reply
 from proxy.wire.wording import fault_of
@@ -26,7 +26,11 @@ class Rendered(Answer):
         self._last = b""
 
     def whole(self, body: bytes, won: Won) -> None:
-        super().whole(body if won.native == self._api.name else self._renderer.whole(body), won)
+        if won.native != self._api.name:
+            body = self._renderer.whole(body)
+        elif isinstance(self._api, Notes):
+            self._api.handed_on(body)
+        super().whole(body, won)
 
     def open(self, won: Won) -> None:
         self._as_is = won.native == self._api.name

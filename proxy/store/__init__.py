@@ -1,0 +1,1 @@
+"""Responses that are kept for their callers: only where the configuration says so (`store`)."""
