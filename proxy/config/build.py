@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from proxy.config.abilities import ability_of, declared
 from proxy.config.check import Found
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.refs import digest
@@ -13,6 +14,7 @@ from proxy.config.spec.options import OPTIONS
 from proxy.config.spec.top import LEDGER_PATH
 from proxy.config.values import Backend, CallerKey, Config, Cors, LeftOut, Listen, LocalModel
 from proxy.config.variables import why_missing
+from proxy.core.ability import UNKNOWN
 from proxy.core.outcome import How
 from proxy.core.price import FREE, Price
 from proxy.core.route import Hedge, OnCut, Retry, Route, Target, Unsupported
@@ -144,6 +146,7 @@ def _target(backend: Backend, model: str, levels: list[Plain]) -> Target:
         overrides=MappingProxyType(_merged(params, "overrides")),
         drop=frozenset(name for level in levels for name in level.get("drop", ())),
         concurrency=limits[-1] if limits else None,
+        ability=declared(_merged(levels, "capabilities")).over(ability_of(model) if model else UNKNOWN),
         prefill=prefill[-1] if prefill else None,
     )
 

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from proxy.config import pricing
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.values import Config
+from proxy.core.ability import Ability
 from proxy.core.price import Price
 from proxy.core.route import Target
 
@@ -22,6 +24,17 @@ Asked = tuple[str, str]
 
 PATIENCE = 20.0
 """Seconds. It takes 0.4 here, but a cold disk without byte code took 3."""
+
+
+class Known(NamedTuple):
+    """What genai-prices says of a model."""
+
+    price: Price | None = None
+    context: int | None = None
+    """Tokens."""
+
+
+NOTHING = Known()
 
 
 def price_targets(config: Config, *, patience: float = PATIENCE) -> tuple[Config, str | None]:
@@ -46,19 +59,22 @@ def _ask(config: Config, target: Target) -> Asked | None:
     return backend.base_url, target.model
 
 
-def _filled(config: Config, known: Mapping[Asked, Price | None]) -> Config:
+def _filled(config: Config, known: Mapping[Asked, Known]) -> Config:
     routes = {}
     for name, route in config.routes.items():
-        targets = tuple(_priced(t, known.get(_ask(config, t) or ("", ""))) for t in route.targets)
+        targets = tuple(_priced(t, known.get(_ask(config, t) or ("", ""), NOTHING)) for t in route.targets)
         routes[name] = dataclasses.replace(route, targets=targets)
     return dataclasses.replace(config, routes=MappingProxyType(routes))
 
 
-def _priced(target: Target, price: Price | None) -> Target:
-    return target if price is None else dataclasses.replace(target, price=price)
+def _priced(target: Target, known: Known) -> Target:
+    if known == NOTHING:
+        return target
+    ability = target.ability.over(Ability(context=known.context))
+    return dataclasses.replace(target, price=target.price or known.price, ability=ability)
 
 
-def ask(asked: Sequence[Asked], patience: float) -> list[Price | None] | str:
+def ask(asked: Sequence[Asked], patience: float) -> list[Known] | str:
     """What genai-prices says of each, asked in a process of its own; or why it cannot be asked."""
     command = [sys.executable, "-P", str(Path(pricing.__file__))]
     try:
@@ -73,11 +89,21 @@ def ask(asked: Sequence[Asked], patience: float) -> list[Price | None] | str:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         return f"it failed ({last[:200]})"
     try:
-        found = [None if price is None else _price(**price) for price in json.loads(done.stdout)]
-    except (ValueError, TypeError, InvalidOperation):
+        found = [_known(item) for item in json.loads(done.stdout)]
+    except (ValueError, TypeError, LookupError, InvalidOperation):
         return "its answer makes no sense"
     return found if len(found) == len(asked) else "its answer makes no sense"
 
 
-def _price(dated: str, **parts: str) -> Price:
-    return Price(**{name: Decimal(value) for name, value in parts.items()}, origin="genai-prices", dated=dated)
+def _known(item: dict[str, Any] | None) -> Known:
+    if item is None:
+        return NOTHING
+    price, context = item["price"], item["context"]
+    return Known(None if price is None else _price(price), context if isinstance(context, int) else None)
+
+
+def _price(said: dict[str, Any]) -> Price:
+    parts = {name: Decimal(value) for name, value in said.items() if name not in ("dated", "tiers")}
+    dated = str(said["dated"])
+    beyond = tuple((int(start), _price({**tier, "dated": dated})) for start, tier in said.get("tiers", ()))
+    return Price(**parts, origin="genai-prices", dated=dated, tiers=beyond)

@@ -2,7 +2,8 @@
 
 genai-prices brings pydantic: 0.3 s and 30 MB, which a serving process would keep for life for the sake of a few
 numbers. Run as a script, so that nothing of Wayline is imported here (and no neighbour of this file: `-P`).
-In: `[[base_url, model], …]`. Out: `[{"input": "0.15", …} | null, …]`, in the same order.
+In: `[[base_url, model], …]`. Out, in the same order:
+`[{"context": 128000, "price": {"input": "0.15", …, "tiers": [[200000, {…}]]}} | null, …]`.
 """
 
 from __future__ import annotations
@@ -31,26 +32,26 @@ def main() -> int:
     snapshot = get_snapshot()
     now = datetime.now(tz=UTC)
 
-    def find(base_url: str, model: str) -> Any:
+    def find(base_url: str, model: str) -> dict[str, Any] | None:
         try:
-            return snapshot.find_provider_model(model, None, None, base_url)[1].prices
+            found = snapshot.find_provider_model(model, None, None, base_url)[1]
         except LookupError:
             return None
+        return {"context": found.context_window, "price": _price(found.prices, StartDateConstraint, now)}
 
     asked: list[tuple[str, str]] = json.load(sys.stdin)
-    json.dump([_price(find(*target), StartDateConstraint, now) for target in asked], sys.stdout)
+    json.dump([find(*target) for target in asked], sys.stdout)
     return 0
 
 
-def _price(prices: Any, by_date: Any, now: datetime) -> dict[str, str] | None:
+def _price(prices: Any, by_date: Any, now: datetime) -> dict[str, Any] | None:
     """The price that holds from now on, later entries over earlier ones.
 
     Of prices by the time of day the dearest: it is asked once, and a cost is better over- than understated.
-    Of prices by the size of a request the first tier.
     """
     if not isinstance(prices, list):
         return _parts(prices, "")
-    found: list[dict[str, str]] = []
+    found: list[dict[str, Any]] = []
     for conditional in prices:
         rule = conditional.constraint
         dated = isinstance(rule, by_date)
@@ -63,13 +64,25 @@ def _price(prices: Any, by_date: Any, now: datetime) -> dict[str, str] | None:
     return max(found, key=lambda parts: Decimal(parts["input"]) + Decimal(parts["output"]), default=None)
 
 
-def _parts(price: Any, dated: str) -> dict[str, str] | None:
+def _parts(price: Any, dated: str) -> dict[str, Any] | None:
     """Without tokens in its price it is unknown. Without tokens out it has none: an embeddings model."""
     found = {ours: getattr(price, theirs, None) for ours, theirs in PARTS.items()}
-    base = {name: str(getattr(value, "base", value)) for name, value in found.items() if value is not None}
-    if "input" not in base:
+    known = {name: value for name, value in found.items() if value is not None}
+    if "input" not in known:
         return None
-    return {"output": "0", **base, "dated": dated}
+    base = {name: str(getattr(value, "base", value)) for name, value in known.items()}
+    starts = sorted({tier.start for value in known.values() for tier in getattr(value, "tiers", ())})
+    tiers = [[start, {"output": "0", **_tier(known, start)}] for start in starts]
+    return {"output": "0", **base, "dated": dated, **({"tiers": tiers} if tiers else {})}
+
+
+def _tier(parts: dict[str, Any], start: int) -> dict[str, str]:
+    """What holds beyond so many tokens of input. (A tier's price is that of all tokens of such a request.)"""
+    found = {}
+    for name, value in parts.items():
+        beyond = [tier.price for tier in getattr(value, "tiers", ()) if tier.start <= start]
+        found[name] = str(beyond[-1] if beyond else getattr(value, "base", value))
+    return found
 
 
 if __name__ == "__main__":

@@ -25,6 +25,16 @@ class Price(NamedTuple):
     reasoning: Decimal | None = None
     origin: str = "config"
     dated: str = ""
+    tiers: tuple[tuple[int, Price], ...] = ()
+    """What holds for *all* tokens of a request with more than so many of input, the least of them first."""
+
+    def at(self, tokens: int) -> Price:
+        """The price of a request with so many tokens of input."""
+        found = self
+        for beyond, price in self.tiers:
+            if tokens > beyond:
+                found = price
+        return found
 
 
 FREE = Price(Decimal(0), Decimal(0), origin="local")

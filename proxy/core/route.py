@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
+from proxy.core.ability import UNKNOWN, Ability
 from proxy.core.outcome import How
 from proxy.core.price import Price
 from proxy.core.secret import Secret
@@ -86,6 +87,8 @@ class Target:
     """Request parameters that this target does not take: left out, and named in `x-wayline-dropped`."""
     concurrency: int | None = None
     """Requests in flight at this target at most; beyond it the next target is tried."""
+    ability: Ability = UNKNOWN
+    """What its model can do, as far as it is known."""
     prefill: bool | None = None
     """It continues an assistant message that comes last; `None`: as is known of its backend's type."""
 

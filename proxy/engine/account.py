@@ -36,6 +36,9 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
             usage = Usage(*counted, source=Source.ESTIMATED)
     if failure is not None and ended is not Ended.CANCELLED:
         billed = attempt.sent_at is not None and failure.verdict.maybe_billed
+    price = target.price
+    if price is not None and price.tiers and usage is not None:
+        price = price.at(usage.input)
     first_byte = attempt.first_byte
     first_content = attempt.first_content
     return _new(
@@ -56,8 +59,8 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
             None if first_content is None else first_content - began,
             now - began,
             usage,
-            target.price,
-            cost(target.price, usage),
+            price,
+            cost(price, usage),
             billed,
             exchange.key,
             attempt.model,

@@ -70,7 +70,7 @@ def price_text(price: Price) -> str:
     if known is None:
         if len(_prices) >= _PRICES_KEPT:
             _prices.clear()
-        parts = {name: str(value) for name, value in price._asdict().items() if value is not None and value != ""}
+        parts = {name: str(value) for name, value in price._asdict().items() if value not in (None, "", ())}
         known = _prices[id(price)] = (price, orjson.dumps(parts).decode())
     return known[1]
 

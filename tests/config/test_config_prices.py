@@ -14,7 +14,8 @@ import pytest
 
 from proxy.config import prices, pricing
 from proxy.config.prices import ask, price_targets
-from proxy.core.price import FREE, Price
+from proxy.core.price import FREE, Price, cost
+from proxy.core.usage import Usage
 
 if TYPE_CHECKING:
     from tests.config.conftest import Loader
@@ -52,9 +53,32 @@ def test_only_network_targets_without_a_price_of_their_own_are_priced(loader: Lo
 def test_an_embeddings_model_costs_nothing_for_output_it_does_not_have() -> None:
     found = ask([(OPENAI, "text-embedding-3-small")], 30)
     assert isinstance(found, list)
-    assert found[0] is not None
-    assert found[0].input > 0
-    assert found[0].output == 0
+    price, context = found[0]
+    assert price is not None
+    assert price.input > 0
+    assert price.output == 0
+    assert context == 8192
+
+
+def test_a_request_beyond_a_tier_costs_the_tiers_price_for_all_its_tokens() -> None:
+    found = ask([("https://api.anthropic.com/v1", "claude-sonnet-4-5")], 30)
+    assert isinstance(found, list)
+    price = found[0].price
+    assert price is not None and [start for start, _ in price.tiers] == [200_000]
+    dearer = price.tiers[0][1]
+    assert price.at(200_000) is price and price.at(200_001) is dearer
+    assert dearer.input > price.input and dearer.output > price.output and dearer.origin == "genai-prices"
+    assert cost(dearer, Usage(1_000_000, 0)) == dearer.input
+
+
+def test_the_context_comes_from_genai_prices_where_nobody_else_says_it(loader: Loader) -> None:
+    text = """
+    backends: {openai: {type: openai, api_key: k}}
+    routes: {r: {targets: [openai/gpt-5-mini, {target: openai/gpt-4o, capabilities: {context: 1000}}]}}
+    """
+    config, _ = price_targets(loader.good(text))
+    mini, small = config.routes["r"].targets
+    assert (mini.ability.context, small.ability.context) == (400_000, 1000)
 
 
 def test_without_anything_to_ask_no_process_is_started(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +96,8 @@ def test_without_anything_to_ask_no_process_is_started(loader: Loader, monkeypat
         ("print('hello')", "its answer makes no sense"),
         ("print('[1]')", "its answer makes no sense"),
         ("print('[]')", "its answer makes no sense"),
-        ("""print('[{"input": "x", "output": "1", "dated": ""}]')""", "its answer makes no sense"),
+        ("""print('[{"input": "1"}]')""", "its answer makes no sense"),
+        ("""print('[{"context": 1, "price": {"input": "x", "dated": ""}}]')""", "its answer makes no sense"),
     ],
 )
 def test_when_it_cannot_be_asked_prices_stay_unknown_and_a_warning_says_so(
@@ -127,14 +152,21 @@ class Parts:
 
 
 @dataclasses.dataclass
+class Tier:
+    start: int
+    price: Decimal
+
+
+@dataclasses.dataclass
 class Tiered:
     base: Decimal
+    tiers: list[Tier] = dataclasses.field(default_factory=list)
 
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
-def chosen(*conditional: Conditional) -> dict[str, str] | None:
+def chosen(*conditional: Conditional) -> dict[str, Any] | None:
     return pricing._price(list(conditional), ByDate, NOW)
 
 
@@ -153,9 +185,10 @@ def test_of_prices_by_the_time_of_day_the_dearest_holds() -> None:
     }
 
 
-def test_of_tiers_the_first_holds_and_what_has_no_price_is_unknown() -> None:
-    tiered = Parts(Tiered(Decimal("0.5")), Tiered(Decimal(4)), Decimal("0.05"))
-    assert chosen(Conditional(None, tiered)) == {"input": "0.5", "output": "4", "cached_input": "0.05", "dated": ""}
+def test_each_tier_is_a_price_of_its_own_and_what_has_no_price_is_unknown() -> None:
+    tiered = Parts(Tiered(Decimal("0.5"), [Tier(200, Decimal(1))]), Tiered(Decimal(4)), Decimal("0.05"))
+    parts = {"input": "0.5", "output": "4", "cached_input": "0.05"}
+    assert chosen(Conditional(None, tiered)) == {**parts, "dated": "", "tiers": [[200, {**parts, "input": "1"}]]}
     assert chosen(Conditional(None, Parts())) is None
     assert chosen() is None
 

@@ -80,12 +80,32 @@ PARAMS = Table(
     ),
 )
 
+CAPABILITIES = Table(
+    "capabilities",
+    (
+        Key("context", Whole(1, 1_000_000_000), "Tokens of input and output together."),
+        Key("output", Whole(1, 1_000_000_000), "Tokens of one answer, at most."),
+        Key("vision", Flag(), "It takes pictures."),
+        Key("audio", Flag(), "It takes sound."),
+        Key("files", Flag(), "It takes documents."),
+        Key("tools", Flag(), "It calls functions."),
+        Key("json_schema", Flag(), "Its answers keep to a schema."),
+        Key("reasoning", Flag(), "It reasons before it answers."),
+        Key("embeddings", Flag(), "It makes vectors."),
+    ),
+)
+
 SETTINGS = (
     Key("timeouts", TIMEOUTS, "How long to wait for what. Nearest wins, key by key."),
     Key("retry", RETRY, "More tries at the same target. Nearest wins, key by key."),
     Key("price", PRICE, "US dollars per million tokens; without it genai-prices is asked. Nearest wins, as a whole."),
     Key("headers", HEADERS, "More request headers. Nearest wins, name by name; values are never printed."),
     Key("params", PARAMS, "Request parameters to add or replace. Nearest wins, name by name."),
+    Key(
+        "capabilities",
+        CAPABILITIES,
+        "What the model can do, where Wayline does not know it or knows it wrong. Nearest wins, key by key.",
+    ),
     Key("drop", ListOf("drop", PARAM), "Request parameters that a target does not take. All levels add up."),
 )
 
