@@ -20,15 +20,19 @@ from proxy.core.health import Health
 from proxy.core.secret import Secret
 from proxy.engine.engine import Engine
 from proxy.engine.keys import BackendKey
+from proxy.inbound.responses_kept import KeptResponses
+from proxy.inbound.ways import WAYS
 from proxy.ledger.null import NullLedger
 from proxy.ledger.sqlite import SqliteLedger, open_ledger
 from proxy.net.httpnet import HttpNet
 from proxy.net.proxies import proxies_from
 from proxy.net.settings import NetSettings
+from proxy.ops.kept import KeptPages
 from proxy.ops.log import Log
 from proxy.ops.metrics import Metrics, series, warm
 from proxy.ops.metrics_gauges import Gauge
 from proxy.ops.site import Site
+from proxy.store.sqlite import SqliteStore
 from proxy.wire.door import Draining
 from proxy.wire.front import Front
 
@@ -44,8 +48,8 @@ class Process:
     ) -> None:
         """`shared`: a directory that all workers of a server share, for their metrics.
 
-        Raises `LedgerError` where the ledger cannot be opened, `ValueError` for a proxy variable or a backend that
-        makes no sense, `OSError` where `shared` cannot be written.
+        Raises `LedgerError`, `StoreError` where a database cannot be opened, `ValueError` for a proxy variable or a
+        backend that makes no sense, `OSError` where `shared` cannot be written.
         """
         self.log = log
         self.draining = Draining()
@@ -57,10 +61,14 @@ class Process:
         self.engine.on_circuit = self._circuit
         self.engine.on_key = self._key
         self.runtime = Runtime(build(config, int(time.time())), self.engine, log.event, load, self._adopt)
-        front = Front(self.engine, lambda: self.runtime.desk)
+        self.store = SqliteStore(config.store.path, config.store.days, log.event) if config.store else None
+        ways = WAYS if self.store is None else {**WAYS, "/responses": KeptResponses(self.store)}
+        front = Front(self.engine, lambda: self.runtime.desk, ways)
         self.endpoints = front.endpoints()
         view = RuntimeView(self.runtime, self.draining, self.metrics.render)
         self.app: Starlette = Site(view).app(self._lifespan, ERRORS)
+        if self.store is not None:
+            self.app.router.routes += KeptPages(self.store, view.caller).routes()
         log.hide(secrets(config))
 
     def unavailable(self) -> Iterator[str]:
@@ -106,6 +114,8 @@ class Process:
             await self.runtime.close()
             await self.net.close()
             await self.ledger.close()
+            if self.store is not None:
+                await self.store.close()
             self.metrics.close()
 
     async def _publish(self) -> None:

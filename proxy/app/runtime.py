@@ -112,6 +112,8 @@ class Runtime:
             self._say("warning", "config.restart_needed", reason="`listen` changes only with a restart")
         if before.config.ledger != after.config.ledger:
             self._say("warning", "config.restart_needed", reason="`ledger` changes only with a restart")
+        if before.config.store != after.config.store:
+            self._say("warning", "config.restart_needed", reason="`store` changes only with a restart")
 
     def _load_tokenizers(self, desk: Desk) -> None:
         loop = asyncio.get_running_loop()

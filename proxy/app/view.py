@@ -51,8 +51,13 @@ class RuntimeView:
         return self._render(accept)
 
     def refusal(self, headers: list[tuple[bytes, bytes]]) -> Response | None:
+        caller = self.caller(headers)
+        return None if isinstance(caller, str) else caller
+
+    def caller(self, headers: list[tuple[bytes, bytes]]) -> str | Response:
+        """The name of the caller's key, or the answer for one whose key is not good."""
         caller = self._runtime.desk.auth.check(headers)
-        return None if isinstance(caller, str) else as_response(caller)
+        return caller if isinstance(caller, str) else as_response(caller)
 
     def unknown_model(self, model: str) -> Response:
         return as_response(model_not_found(model, self._runtime.desk.roads.nearest(model)))

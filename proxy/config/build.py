@@ -12,7 +12,7 @@ from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.refs import digest
 from proxy.config.spec.options import OPTIONS
 from proxy.config.spec.top import LEDGER_PATH
-from proxy.config.values import Backend, CallerKey, Config, Cors, LeftOut, Listen, LocalModel
+from proxy.config.values import Backend, CallerKey, Config, Cors, LeftOut, Listen, LocalModel, Store
 from proxy.config.variables import why_missing
 from proxy.core.ability import UNKNOWN
 from proxy.core.outcome import How
@@ -48,6 +48,7 @@ def build(top: Found, source: str) -> Config:
         direct=plain.get("direct", False),
         direct_targets=MappingProxyType(direct),
         tokenizers=plain.get("tokenizers", False),
+        store=Store(**plain["store"]) if "store" in plain else None,
         log=plain.get("log", "auto"),
         source=source,
     )

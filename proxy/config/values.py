@@ -100,6 +100,15 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class Store:
+    """Where responses are kept for `previous_response_id`: prompts and answers."""
+
+    path: str = "./wayline-responses.db"
+    days: int = 30
+    """What was not used for so long is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """A target that a route names and that is not tried, with the reason in words."""
 
@@ -127,6 +136,8 @@ class Config:
     """Per backend in use, a target with an empty model that carries the backend's settings (timeouts, price…)."""
     tokenizers: bool = False
     """Where usage has to be estimated, OpenAI's models are counted by their own tokenizers (tiktoken)."""
+    store: Store | None = None
+    """`None`: no response is kept."""
     log: str = "auto"
     """`auto` (pretty on a terminal, else JSON), `json` or `pretty`."""
     source: str = ""

@@ -15,7 +15,7 @@ Caller = Callable[[list[tuple[bytes, bytes]]], str | Response]
 """Request headers to the name of the caller's key, or to the answer for one whose key is not good."""
 
 
-class KeptResponses:
+class KeptPages:
     """The endpoints over a `Memory`."""
 
     def __init__(self, memory: Memory, caller: Caller) -> None:

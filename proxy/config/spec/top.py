@@ -8,12 +8,13 @@ from proxy.config.spec.scalars import Choice, Flag, Off, Text
 from proxy.config.spec.settings import PREFILL, SETTINGS, concurrency
 from proxy.config.spec.shapes import Either, Key, ListOf, MapOf, Table
 from proxy.config.spec.streams import STREAMS
-from proxy.config.values import Cors, Listen
+from proxy.config.values import Cors, Listen, Store
 from proxy.core.route import Route, Unsupported
 
 _L = Listen()
 _C = Cors(())
 _R = Route("", ())
+_S = Store()
 
 LISTEN = Table(
     "listen",
@@ -38,6 +39,13 @@ LISTEN = Table(
 )
 LEDGER_PATH = "./wayline.db"
 LEDGER = Table("ledger", (Key("path", LINE, "The SQLite database.", LEDGER_PATH),))
+STORE = Table(
+    "store",
+    (
+        Key("path", LINE, "The SQLite database: prompts and answers stand in it.", _S.path),
+        Key("days", Whole(1, 3650), "A response that was not gone on from for so long is forgotten.", _S.days),
+    ),
+)
 
 _NAME = Text("a name: letters, digits, . _ @ -", r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")
 KEY = Table(
@@ -130,6 +138,12 @@ TOP = Table(
     (
         Key("listen", LISTEN, "Where Wayline listens, and the bounds on clients."),
         Key("ledger", Either(Off(), LEDGER), "Where every attempt is put on record; false: nowhere."),
+        Key(
+            "store",
+            STORE,
+            "Keeps what `/v1/responses` is asked and answers, so that `previous_response_id` works; without it nothing "
+            "of a prompt or an answer is stored. Each key sees its own only.",
+        ),
         Key("keys", ListOf("keys", KEY), "Keys of callers; without any, nobody is asked for one (loopback only)."),
         Key("cors", CORS, "Which web pages may call; without it none."),
         Key("direct", Flag(), "Requests may name `backend/model` instead of a route.", False),
