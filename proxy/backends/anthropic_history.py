@@ -79,8 +79,8 @@ class _Writer:
         self._files = files
         self._messages: list[Block] = []
         self._ids: set[str] = set()
-        self._open: dict[str, str] = {}
-        """Calls of the last turn that have no result yet: their ids as the client has them, and as they were sent."""
+        self._open: dict[str, list[str]] = {}
+        """Calls of the last turn that have no result yet: by the ids that the client has, those that were sent."""
         self.called: list[str] = []
         self.thoughts = False
 
@@ -104,11 +104,11 @@ class _Writer:
         blocks: list[Block] = []
         for part in parts:
             if type(part) is Result:
-                sent = self._open.pop(part.id, None)
-                if sent is None:  # of a call that is not there: all that can be kept of it is what it says
+                waiting = self._open.get(part.id)
+                if not waiting:  # of a call that is not there: all that can be kept of it is what it says
                     blocks += self._blocks(part.parts)
                 else:
-                    results.append(self._result(sent, part))
+                    results.append(self._result(waiting.pop(0), part))
             elif type(part) is Text or type(part) is Media:
                 blocks += self._blocks((part,))
         results += self._missing()
@@ -137,7 +137,7 @@ class _Writer:
             number += 1
             sent = f"{clean}_{number}"
         self._ids.add(sent)
-        self._open[call.id] = sent
+        self._open.setdefault(call.id, []).append(sent)
         name = _NOT_IN_ID.sub("_", call.name)[:128] or "unknown"
         self.called.append(name)
         return {"type": "tool_use", "id": sent, "name": name, "input": call.parsed()}
@@ -153,7 +153,7 @@ class _Writer:
 
     def _missing(self) -> list[Block]:
         """Every call must have its result in the next message."""
-        sent = list(self._open.values())
+        sent = [one for waiting in self._open.values() for one in waiting]
         self._open.clear()
         return [
             {"type": "tool_result", "tool_use_id": one, "content": [_text(_NO_RESULT)], "is_error": True}
