@@ -36,9 +36,9 @@ _SAYS: Mapping[str, Kind] = {
     "response.code_interpreter_call_code.delta": _TOOL,
 }
 """The events that a client would miss."""
-_CALLS = frozenset({"function_call", "custom_tool_call", "mcp_call", "computer_call", "shell_call", "apply_patch_call"})
+_CALLS = ("function_call", "custom_tool_call", "mcp_call", "computer_call", "shell_call", "apply_patch_call")
 """Output items that ask the client to do something, or have been done for it."""
-_ENDS = frozenset({"response.completed", "response.incomplete"})
+_ENDS = ("response.completed", "response.incomplete")
 
 
 class ResponsesDecoder:
