@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from proxy.app.pull import Pulls
 from proxy.backends.registry import bind, origin
 from proxy.config.values import Backend, Config
 from proxy.core.call import Origin
@@ -48,10 +49,12 @@ class Builder:
         gates: Gates,
         counter: Callable[[str], Counter] = lambda _: of_text,
         rings: Rings | None = None,
+        pulls: Pulls | None = None,
     ) -> None:
-        """`gates`, `rings`: those of the process, so that what is in flight, and what is known of keys, holds over all
-        configurations. `counter`: how the tokens of a model are counted."""
+        """`gates`, `rings`, `pulls`: those of the process, so that what is in flight, what is known of keys, and models
+        that are being pulled, hold over all configurations. `counter`: how the tokens of a model are counted."""
         self._counter = counter
+        self._pulls = pulls or Pulls()
         self._config = config
         self._local = local
         self._gates = gates
@@ -124,7 +127,10 @@ class Builder:
     def _place(self, backend: Backend, target: Target) -> Place:
         if backend.models:
             return self._local[backend.name, target.model]
-        return Fixed(origin(backend))
+        # A model that only a request names is not pulled: anybody could fill the disk.
+        named = target.name in self._named
+        pulled = self._pulls.place(backend, target.model, target.timeouts.first) if named else None
+        return pulled or Fixed(origin(backend))
 
 
 def _limit(backend: Backend, target: Target) -> int | None:

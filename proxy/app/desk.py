@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.app.build import Builder
+from proxy.app.pull import Pulls
 from proxy.app.tokenizers import Tokenizers
 from proxy.config.values import Backend, Config
 from proxy.core.place import Place
@@ -13,6 +14,7 @@ from proxy.engine.keys import Rings
 from proxy.engine.lane import Gates
 from proxy.engine.roads import Roads
 from proxy.local.models import LocalModels
+from proxy.net.flight import Net
 from proxy.wire.auth import Authenticator
 
 
@@ -33,6 +35,8 @@ class Desk:
     """Likewise."""
     rings: Rings
     """Likewise: what is known of the keys of backends that have several."""
+    pulls: Pulls
+    """Likewise: models that are pulled where they are missing."""
 
     @property
     def max_depth(self) -> int:
@@ -40,8 +44,9 @@ class Desk:
         return self.config.listen.max_depth
 
 
-def build(config: Config, loaded_at: int, before: Desk | None = None) -> Desk:
-    """Builds beside what is in force; local models whose backend did not change are taken over from `before`."""
+def build(config: Config, loaded_at: int, before: Desk | None = None, net: Net | None = None) -> Desk:
+    """Builds beside what is in force; local models whose backend did not change are taken over from `before`. `net`:
+    what pulls models; without it none are."""
     local: dict[str, LocalModels] = {}
     for name, backend in config.backends.items():
         if backend.models and not backend.missing:
@@ -54,8 +59,9 @@ def build(config: Config, loaded_at: int, before: Desk | None = None) -> Desk:
     tokenizers = Tokenizers() if before is None else before.tokenizers
     tokenizers.wanted = config.tokenizers
     rings = Rings() if before is None else before.rings
-    roads = Builder(config, places, gates, tokenizers.of, rings).roads()
-    return Desk(config, roads, Authenticator(config.keys), local, loaded_at, gates, tokenizers, rings)
+    pulls = Pulls(net) if before is None else before.pulls
+    roads = Builder(config, places, gates, tokenizers.of, rings, pulls).roads()
+    return Desk(config, roads, Authenticator(config.keys), local, loaded_at, gates, tokenizers, rings, pulls)
 
 
 def unchanged(config: Config, backend: Backend) -> bool:

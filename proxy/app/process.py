@@ -60,7 +60,7 @@ class Process:
         self.engine = Engine(self.net, self.ledger, (self.metrics, log))
         self.engine.on_circuit = self._circuit
         self.engine.on_key = self._key
-        self.runtime = Runtime(build(config, int(time.time())), self.engine, log.event, load, self._adopt)
+        self.runtime = Runtime(build(config, int(time.time()), net=self.net), self.engine, log.event, load, self._adopt)
         self.store = SqliteStore(config.store.path, config.store.days, log.event) if config.store else None
         ways = WAYS if self.store is None else {**WAYS, "/responses": KeptResponses(self.store)}
         front = Front(self.engine, lambda: self.runtime.desk, ways)
@@ -75,9 +75,9 @@ class Process:
         """Each local model that cannot be run, and why."""
         for backend, models in self.runtime.desk.local.items():
             for name, place in models.places.items():
-                state, why = place.state()
-                if state == "unavailable":
-                    yield f"{backend}/{name}: {why}"
+                stands = place.state()
+                if stands.state == "unavailable":
+                    yield f"{backend}/{name}: {stands.detail}"
 
     def _readings(self) -> Iterable[Gauge]:
         stats = self.ledger.stats if isinstance(self.ledger, SqliteLedger) else None

@@ -58,13 +58,13 @@ class Runtime:
             self._begin(self._watch(Path(self.desk.config.source)))
 
     async def close(self) -> None:
-        """Stop the watching, and the local models."""
+        """Stop the watching, the local models, and what is being pulled."""
         for task in self._tasks:
             task.cancel()
         for task in list(self._tasks):
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        await asyncio.gather(*(models.close() for models in self.desk.local.values()))
+        await asyncio.gather(*(models.close() for models in self.desk.local.values()), self.desk.pulls.close())
 
     def reload_soon(self) -> None:
         """Load the configuration's file again (SIGHUP)."""

@@ -14,6 +14,8 @@ class State(NamedTuple):
 
     state: str
     detail: str = ""
+    progress: str = ""
+    """How far its getting ready is, for those who wait for it."""
 
 
 class Place(Protocol):

@@ -34,8 +34,9 @@ class Caller(Protocol):
         """Events as they go to the client. False: the client is slow, hold on until `Exchange.ready`."""
         ...
 
-    def comment(self) -> None:
-        """Nothing to say yet: a comment, so that nobody on the way takes the stream for dead."""
+    def comment(self, text: str = "") -> None:
+        """Nothing to say yet but perhaps what is waited for: a comment, so that nobody on the way takes the stream for
+        dead."""
 
     def close(self, last: bytes = b"") -> None:
         """The stream is complete; `last` goes before its end marker."""

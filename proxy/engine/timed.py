@@ -105,6 +105,12 @@ class Timed:
                     self._hedge_at = now + (hedge.after or self.engine.p95(self._state.targets[self._state.at].name))
                     self.look_at(self._hedge_at)
 
+    def _awaited(self) -> str:
+        """How far a place is that an attempt waits for."""
+        attempt = self._attempt
+        waits = attempt is not None and not attempt.over and attempt.sent_at is None
+        return attempt.lane.place.state().progress if waits and attempt is not None else ""
+
     def _keep_alive(self, now: float) -> None:
         """A comment for a client that had nothing for some time, so that neither it nor what is between hangs up."""
         quiet = self._said
@@ -114,5 +120,5 @@ class Timed:
         if now >= quiet + patience:
             self._said = quiet = now
             if not self._paused:  # else it has more to read already than it takes
-                self._caller.comment()
+                self._caller.comment(self._awaited())
         self.look_at(quiet + patience)

@@ -42,12 +42,12 @@ class Answer:
             self._begun = True
             self._reply.start(200, self._told(EVENTS, won))
 
-    def comment(self) -> None:
+    def comment(self, text: str = "") -> None:
         if not self._begun:
             self._begun = True
             route = b"x-wayline-route: %b\r\n" % _clean(self._route)
             self._reply.start(200, EVENTS + id_lines(self._id) + route + self._more)
-        self._reply.push(COMMENT)
+        self._reply.push(b": wayline %b\n\n" % _line(text) if text else COMMENT)
 
     def push(self, data: bytes) -> bool:
         return self._reply.push(data)
@@ -92,6 +92,11 @@ def _won(route: str, target: str, attempts: int) -> bytes:
 def _clean(text: str) -> bytes:
     """As a header value: what is not printable ASCII is percent-encoded."""
     return quote(text, safe="!#$&'()*+,/:;=?@[]-._~ \"<>\\^`{|}").encode()
+
+
+def _line(text: str) -> bytes:
+    """Within a comment: printable ASCII, so that no line ends in it."""
+    return bytes(byte if 0x20 <= byte <= 0x7E else 0x3F for byte in text.encode("ascii", "replace"))
 
 
 def _money(cost: Decimal) -> bytes:

@@ -170,8 +170,8 @@ class Client:
         self.body += data
         return not self.slow
 
-    def comment(self) -> None:
-        self.body += b": wayline\n\n"
+    def comment(self, text: str = "") -> None:
+        self.body += b": wayline%b\n\n" % (f" {text}".encode() if text else b"")
 
     def close(self, last: bytes = b"") -> None:
         assert self.opened is not None
