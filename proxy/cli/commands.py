@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proxy.core.ability import CAPABILITIES
+
 if TYPE_CHECKING:
     from proxy.ledger.spend import By
 
@@ -95,6 +97,46 @@ def spend(
     from proxy.cli.spend import run
 
     sys.exit(run(since, until, by, config=config, ledger=ledger, utc=utc, form=form or "table", colour=colours()))
+
+
+@wayline.group(invoke_without_command=True)
+@_config
+@click.option("--provider", multiple=True, help="Only backends of this name or type; may be given several times.")
+@click.option(
+    "--capability",
+    multiple=True,
+    type=click.Choice(CAPABILITIES),
+    help="Only models that can do this, as far as it is known; may be given several times.",
+)
+@click.option("--free", is_flag=True, help="Only models that cost nothing.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def models(
+    context: click.Context,
+    config: Path,
+    provider: tuple[str, ...],
+    capability: tuple[str, ...],
+    free: bool,
+    as_json: bool,
+) -> None:
+    """What each configured backend offers: its own list, asked now, with contexts, prices and capabilities.
+
+    Prices are US dollars per million tokens in and out; `?` is unknown.
+    """
+    if context.invoked_subcommand is None:
+        from proxy.cli.models import Wanted, run
+
+        sys.exit(run(config, Wanted(provider, capability, free), as_json=as_json, colour=colours()))
+
+
+@models.command("pull")
+@click.argument("name", metavar="BACKEND/MODEL")
+@_config
+def pull(name: str, config: Path) -> None:
+    """Pull a model into an Ollama, with its progress."""
+    from proxy.cli.pull import run
+
+    sys.exit(run(name, config))
 
 
 @wayline.command()

@@ -10,10 +10,12 @@ import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route as Path
 from starlette.types import ExceptionHandler, Lifespan
 
+from proxy.core.ability import CAPABILITIES
 from proxy.core.health import Health
+from proxy.core.route import Route
 from proxy.engine.lane import Road
 from proxy.ops.ready import readiness
 
@@ -49,6 +51,21 @@ class View(Protocol):
         ...
 
     def unknown_model(self, model: str) -> Response: ...
+
+
+def offered(route: Route) -> dict[str, Any]:
+    """What a route offers, beyond OpenAI's own fields: its targets in order, and of the first of them what is known."""
+    targets = [target.name for target in route.targets]
+    if not targets:
+        return {"targets": []}
+    ability, price = route.targets[0].ability, route.targets[0].price
+    told: dict[str, Any] = {
+        "context_window": ability.context,
+        "max_output_tokens": ability.output,
+        "capabilities": {name: ability.can(name) for name in CAPABILITIES},
+        "pricing": None if price is None else {"input": str(price.input), "output": str(price.output)},
+    }
+    return {**told, "targets": targets}
 
 
 def _json(value: object, status: int = 200) -> Response:
@@ -98,7 +115,8 @@ class Site:
         return _json(self._model(name)) if name in view.roads else view.unknown_model(name)
 
     def _model(self, name: str) -> dict[str, Any]:
-        return {"id": name, "object": "model", "created": self._view.loaded_at, "owned_by": "wayline"}
+        plain = {"id": name, "object": "model", "created": self._view.loaded_at, "owned_by": "wayline"}
+        return {**plain, **offered(self._view.roads[name].route)}
 
     def app(
         self,
@@ -107,11 +125,11 @@ class Site:
     ) -> Starlette:
         """The ASGI application."""
         routes = [
-            Route("/healthz", self.healthz),
-            Route("/readyz", self.readyz),
-            Route("/metrics", self.metrics),
+            Path("/healthz", self.healthz),
+            Path("/readyz", self.readyz),
+            Path("/metrics", self.metrics),
         ]
         for prefix in ("/v1", ""):
-            routes.append(Route(prefix + "/models", self.models))
-            routes.append(Route(prefix + "/models/{id:path}", self.model))
+            routes.append(Path(prefix + "/models", self.models))
+            routes.append(Path(prefix + "/models/{id:path}", self.model))
         return Starlette(routes=routes, lifespan=lifespan, exception_handlers=exception_handlers)

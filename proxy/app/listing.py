@@ -1,0 +1,126 @@
+"""Asks every configured backend for its models, live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from proxy.backends.listing import Offer, listing, offers
+from proxy.backends.registry import origin
+from proxy.config.abilities import ability_of
+from proxy.config.kinds import BACKEND_TYPES
+from proxy.config.prices import Known, ask
+from proxy.config.values import Backend, Config
+from proxy.core.ability import Ability
+from proxy.core.call import Headers
+from proxy.core.dialect import Malformed
+from proxy.core.failure import Failure
+from proxy.core.price import FREE
+from proxy.net.flight import Net
+
+PATIENCE = 15.0
+"""Seconds for one backend's list."""
+CONNECT = 5.0
+PRICES_WITHIN = 60.0
+"""Seconds for what genai-prices says of all of them."""
+_MAX_BODY = 16 * 1024 * 1024
+
+
+class Listed(NamedTuple):
+    """One backend's models, or why there are none to be told."""
+
+    backend: str
+    type: str
+    offers: tuple[Offer, ...] = ()
+    reason: str = ""
+
+
+@dataclass
+class _Body:
+    """Implements `net.flight.Sink`."""
+
+    ended: asyncio.Future[Failure | None]
+    status: int = 0
+    data: bytes = b""
+
+    def on_head(self, status: int, headers: Headers) -> None:
+        self.status = status
+
+    def on_data(self, data: bytes) -> None:
+        self.data += data
+        if len(self.data) > _MAX_BODY and not self.ended.done():
+            self.ended.set_result(None)
+            self.data = b""
+
+    def on_end(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def on_failure(self, failure: Failure) -> None:
+        if not self.ended.done():
+            self.ended.set_result(failure)
+
+
+async def listed(net: Net, config: Config, only: Iterable[str] = ()) -> list[Listed]:
+    """All configured backends; `only`: those of these names or types."""
+    wanted = set(only)
+    chosen = [b for b in config.backends.values() if not wanted or b.name in wanted or b.type in wanted]
+    return list(await asyncio.gather(*(_listed(net, backend) for backend in chosen)))
+
+
+async def _listed(net: Net, backend: Backend) -> Listed:
+    told = Listed(backend.name, backend.type)
+    if backend.missing:
+        return told._replace(reason=f"not configured: {', '.join(backend.missing)} is not set")
+    if backend.models:
+        return told._replace(offers=tuple(Offer(m.name, Ability(m.n_ctx)) for m in backend.models.values()))
+    try:
+        call = listing(backend)
+    except ValueError as error:
+        return told._replace(reason=str(error))
+    if call is None:
+        return told._replace(reason="its API has no list of models")
+    body = _Body(asyncio.get_running_loop().create_future())
+    flight = net.send(origin(backend), call, body, connect=CONNECT)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            failure = await body.ended
+    except TimeoutError:
+        return told._replace(reason=f"no list within {PATIENCE:g} s")
+    finally:
+        flight.abort()
+    return _read(told, body, failure)
+
+
+def _read(told: Listed, body: _Body, failure: Failure | None) -> Listed:
+    if failure is not None:
+        return told._replace(reason=failure.message)
+    if body.status != 200:
+        return told._replace(reason=f"it answered {body.status}")
+    try:
+        return told._replace(offers=offers(body.data))
+    except Malformed as error:
+        return told._replace(reason=str(error))
+
+
+def completed(config: Config, found: Iterable[Listed]) -> list[Listed]:
+    """With what is known besides: abilities by name, prices and contexts by genai-prices, 0 for what runs at home."""
+    rows = list(found)
+    asked = [
+        (config.backends[row.backend].base_url, offer.name)
+        for row in rows
+        for offer in row.offers
+        if not BACKEND_TYPES[row.type].free
+    ]
+    answer = ask(asked, PRICES_WITHIN) if asked else []
+    known = {} if isinstance(answer, str) else dict(zip(asked, answer, strict=True))
+    return [row._replace(offers=tuple(_completed(config, row, offer, known) for offer in row.offers)) for row in rows]
+
+
+def _completed(config: Config, row: Listed, offer: Offer, known: dict[tuple[str, str], Known]) -> Offer:
+    said = known.get((config.backends[row.backend].base_url, offer.name), Known())
+    ability = offer.ability.over(ability_of(offer.name)).over(Ability(context=said.context))
+    price = FREE if BACKEND_TYPES[row.type].free else offer.price or said.price
+    return offer._replace(ability=ability, price=price)
