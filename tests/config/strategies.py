@@ -150,6 +150,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
             max_depth=st.integers(4, 512),
         ),
         ledger=st.just(False) | some(path=words),
+        store=some(path=words, days=st.integers(1, 3650)),
         cors=some({"origins": st.just(["*"]) | st.just(["https://a.example"])}, max_age=durations),
         keys=st.lists(
             some({"name": names, "key": keys}), max_size=3, unique_by=(lambda k: k["name"], lambda k: k["key"])

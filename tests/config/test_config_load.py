@@ -12,7 +12,7 @@ import pytest
 from proxy.config.address import with_address
 from proxy.config.load import MAX_SECRET, load_file, read_secret
 from proxy.config.problem import Problems
-from proxy.config.values import Config, Cors, LeftOut, Listen
+from proxy.config.values import Config, Cors, LeftOut, Listen, Store
 from proxy.core.price import FREE, Price
 from proxy.core.route import Retry, Timeouts
 from proxy.core.secret import Secret
@@ -38,6 +38,13 @@ def test_what_is_not_said_has_its_default(loader: Loader) -> None:
     target = route.targets[0]
     assert (target.name, target.backend, target.model) == ("b/m", "b", "m")
     assert (target.timeouts, target.retry, target.price, target.concurrency) == (Timeouts(), Retry(), None, None)
+
+
+def test_responses_are_kept_only_where_it_says_so(loader: Loader) -> None:
+    assert loader.good(SMALL).store is None
+    assert loader.good(SMALL + "store: {}").store == Store()
+    assert loader.good(SMALL + "store: {path: ./x.db, days: 7}").store == Store("./x.db", 7)
+    assert "store" in loader.bad(SMALL + "store: true")[0]
 
 
 def test_everything_at_the_top_arrives(loader: Loader) -> None:
