@@ -64,9 +64,10 @@ _MODERN = Traits(
 @lru_cache(maxsize=1024)
 def traits_of(model: str) -> Traits:
     """By the model's name, with whatever a platform puts before or after it."""
-    found = _NAME.search(model.lower())
+    name = model.lower()
+    found = _NAME.search(name)
     if found is None:
-        return UNKNOWN
+        return _MODERN if "claude" in name else UNKNOWN  # a family that is not known yet will be like the last ones
     family = found[1] or found[4] or ""
     version = (int(found[2]), int(found[3] or 0)) if found[2] else (4, 6)
     if family in ("fable", "mythos"):

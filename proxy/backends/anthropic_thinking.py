@@ -110,7 +110,9 @@ def _with_budget(wish: Wish, limit: int, *, limited: bool, barred: bool) -> Thin
         budget = min(budget, limit - 1)
     if barred or budget < _LEAST:
         return Thinking(max_tokens=limit, lost=wish.names)
-    config = {"type": "enabled", "budget_tokens": budget}
+    config: dict[str, Any] = {"type": "enabled", "budget_tokens": budget}
+    if wish.hidden:
+        config["display"] = "omitted"
     if wish.raw is not None and wish.raw["type"] == "enabled":
         config = {**wish.raw, **config}
     return Thinking(config, max_tokens=limit)

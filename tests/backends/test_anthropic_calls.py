@@ -409,6 +409,12 @@ def test_thoughts_bound_to_a_conversation_are_rather_dropped_than_refused(model:
         ("claude-sonnet-5-5", {"reasoning_effort": "none"}, {"type": "between_tools"}, None),
         ("claude-haiku-5-5", {"thinking": {"type": "adaptive"}}, {"type": "adaptive"}, None),
         ("claude-opus-5-5", {}, None, None),
+        (
+            "claude-sonnet-4-5",
+            {"reasoning": {"max_tokens": 2000, "exclude": True}},
+            {"type": "enabled", "budget_tokens": 2000, "display": "omitted"},
+            None,
+        ),
         ("anthropic/claude-opus-4.6", {"reasoning": {"enabled": True}}, {"type": "adaptive"}, None),
         ("glm-5", {"reasoning_effort": "medium"}, {"type": "enabled", "budget_tokens": 6553}, None),
     ],
@@ -580,6 +586,8 @@ def test_without_a_limit_an_answer_may_be_as_long_as_the_model_can(model: str, m
         ("claude-sonnet-4-5", {"top_p": 0.96, "reasoning_effort": "low"}, {"top_p"}, ()),
         ("claude-sonnet-4-5", {"top_p": 0.5, "top_k": 2, "reasoning_effort": "low"}, set(), ("top_p", "top_k")),
         ("claude-opus-4-7", {"temperature": 1, "top_p": 1}, set(), ()),
+        ("claude-of-tomorrow", {"temperature": 0.2}, set(), ("temperature",)),
+        ("glm-5", {"temperature": 0.2, "top_p": 0.5}, {"temperature", "top_p"}, ()),
         ("claude-opus-4-7", {"temperature": 0.2, "top_p": 0.5, "top_k": 3}, set(), ("temperature", "top_p", "top_k")),
     ],
 )
