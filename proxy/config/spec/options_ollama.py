@@ -22,7 +22,7 @@ OLLAMA = (
         "think",
         FlagOr(("low", "medium", "high", "max")),
         "Whether models think where a request says nothing of it (`reasoning_effort`, `think`). Without it those "
-        "that can do.",
+        "that can do. (A model that cannot refuses a request that asks for it: `drop: [reasoning_effort]`.)",
     ),
     Key(
         "truncate",
@@ -34,7 +34,8 @@ OLLAMA = (
     Key(
         "pull",
         Flag(),
-        "Pull a model that a route names and that is not there. Requests for it wait, and their clients with them.",
+        "Pull a model that a route names and that is not there. Requests for it wait, as long as `timeouts.first` "
+        "allows; a stream's client is told how far it is.",
         False,
     ),
 )
