@@ -243,7 +243,7 @@ NEARLY = st.fixed_dictionaries(
 
 
 @given(values=st.lists(JSON | NEARLY, max_size=5), blocks=st.lists(OBJECTS | JSON, max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_json_of_any_shape_raises_only_malformed(values: list[object], blocks: list[object]) -> None:
     stream = b"".join(b"event: x\ndata: " + orjson.dumps(value) + b"\n\n" for value in values)
     conformance.check_any_bytes(any_dialect(), stream)
@@ -252,7 +252,7 @@ def test_json_of_any_shape_raises_only_malformed(values: list[object], blocks: l
 
 
 @given(values=st.lists(NEARLY, max_size=6), cut=st.integers(1, 40), native=st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_cuts_change_nothing_in_streams_of_any_events(values: list[object], cut: int, native: bool) -> None:
     stamp = STAMP._replace(native="messages" if native else "")
     body = b"".join(b"event: x\ndata: " + orjson.dumps(value) + b"\n\n" for value in values)

@@ -154,7 +154,7 @@ def translated(body: dict[str, Any], model: str) -> Any:
 
 
 @given(body=BODIES, model=st.sampled_from(MODELS))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_request_of_openais_schema_is_one_of_anthropics(body: dict[str, Any], model: str) -> None:
     before = orjson.dumps(body)
     sent = translated(body, model)
@@ -194,7 +194,7 @@ def in_order(messages: list[Any]) -> None:
 
 
 @given(messages=MESSAGES, model=st.sampled_from(MODELS), more=MESSAGES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_was_said_is_always_said_in_the_same_words(
     messages: list[dict[str, Any]], model: str, more: list[dict[str, Any]]
 ) -> None:
