@@ -30,20 +30,21 @@ from proxy.backends.gemini_reply import (
 from proxy.core.chat import End, Event, Kind
 from proxy.core.dialect import Malformed, Stamp
 from proxy.core.failure import Failure
-from proxy.core.sse import Frame, SseFramer
+from proxy.core.sse import MAX_EVENT, Frame, SseFramer
 from proxy.core.usage import Usage
 
 _loads = orjson.loads
 _END = b"}]}\n\n"
 _MAX_BARE = 64 * 1024
 _MAX_TRIES = 64
-_CRLF_END = b"\r\n\r\n"
+_BLANK = b"\r\n\r\n"
 _BARE = b"bare"
 """The name of an event that came without `data:`."""
 
 
 class BareFramer(SseFramer):
-    """Also finds JSON that stands in the stream without `data:` before it, on as many lines as it likes."""
+    """Also finds JSON that stands in the stream without `data:` before it, on as many lines as it likes, and takes
+    whole events that are ended by CRLF, as Google's nearly always are, at once."""
 
     __slots__ = ("_bare", "_tries")
 
@@ -51,6 +52,20 @@ class BareFramer(SseFramer):
         super().__init__()
         self._bare = b""
         self._tries = 0
+
+    def feed(self, data: bytes) -> list[Frame]:
+        size = len(data)
+        if (
+            self._clean
+            and size <= MAX_EVENT
+            and data.startswith(b"data: ")
+            and data.endswith(_BLANK)
+            and data.find(b"\r") == size - 4
+            and data.find(b"\n") == size - 3
+        ):
+            self._at_start = False
+            return [(data[6:-4], b"", b"")]
+        return super().feed(data)
 
     def _line(self, line: bytes, frames: list[Frame]) -> None:
         first = line[:1]

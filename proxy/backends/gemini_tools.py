@@ -101,20 +101,25 @@ def _within(schema: Any, depth: int) -> Any:
     """A JSON schema with only what is taken; beside a reference nothing is."""
     if not isinstance(schema, Mapping) or depth > _DEEPEST:
         return schema if isinstance(schema, bool) else {}
+    named = {**_mapping(schema, "definitions"), **_mapping(schema, "$defs")}
+    made: dict[str, Any] = {"$defs": _member("$defs", named, depth)} if named else {}
     pointer = schema.get("$ref")
     if isinstance(pointer, str):
-        kept = {name: value for name, value in schema.items() if name == "$ref" or (depth == 0 and name == "$defs")}
-        kept["$ref"] = pointer.replace("#/definitions/", "#/$defs/")
-        return {name: _member(name, value, depth) for name, value in kept.items()}
+        return {**made, "$ref": pointer.replace("#/definitions/", "#/$defs/")}
     parts = schema.get("allOf")
     if isinstance(parts, list) and len(parts) == 1 and isinstance(parts[0], Mapping):
-        return _within({**{name: value for name, value in schema.items() if name != "allOf"}, **parts[0]}, depth)
-    made = {name: _member(name, value, depth) for name, value in schema.items() if name in _KEPT}
-    if isinstance(schema.get("definitions"), Mapping):
-        made["$defs"] = {**_member("$defs", schema["definitions"], depth), **made.get("$defs", {})}
+        schema = {**schema, **parts[0]}
+        if "$ref" in schema:
+            return {**made, **_within({"$ref": schema["$ref"]}, depth + 1)}
+    made |= {name: _member(name, value, depth) for name, value in schema.items() if name in _KEPT and name != "$defs"}
     if "const" in schema:
         made["enum"] = [schema["const"]]
     return made
+
+
+def _mapping(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = schema.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _member(name: str, value: Any, depth: int) -> Any:

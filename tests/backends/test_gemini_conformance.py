@@ -237,7 +237,9 @@ def test_json_of_any_shape_raises_only_malformed(value: object, wrapped: object)
     ending=st.sampled_from(["\n", "\r", "\r\n"]),
 )
 @settings(max_examples=100, deadline=None)
-def test_cuts_change_nothing_in_streams_of_any_json(values: list[object], bare: set[int], cut: int, ending: str) -> None:
+def test_cuts_change_nothing_in_streams_of_any_json(
+    values: list[object], bare: set[int], cut: int, ending: str
+) -> None:
     end = ending.encode()
     body = b""
     for at, value in enumerate(values):
