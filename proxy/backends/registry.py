@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from proxy.backends import anthropic, azure, gemini, lmstudio, ollama, openrouter, vertex
+from proxy.backends import anthropic, azure, bedrock, gemini, lmstudio, ollama, openrouter, vertex
 from proxy.backends.head import Address, address
 from proxy.backends.llamacpp import LlamaDialect
 from proxy.backends.openai import OpenAIDialect
@@ -33,6 +33,7 @@ class Provider(NamedTuple):
 NATIVE: Mapping[str, Provider] = {
     "anthropic": Provider(anthropic.bind, anthropic.origin),
     "azure": Provider(azure.bind, azure.origin),
+    "bedrock": Provider(bedrock.bind, bedrock.origin),
     "gemini": Provider(gemini.bind, gemini.origin),
     "lmstudio": Provider(lmstudio.bind, lmstudio.origin),
     "ollama": Provider(ollama.bind, ollama.origin),

@@ -58,6 +58,12 @@ BACKEND_TYPES = {
             "",
             address="Address up to and with the version. Without it that of the location.",
         ),
+        BackendType(
+            "bedrock",
+            "Amazon Bedrock, every maker's models (Converse)",
+            "",
+            address="Address of a VPC endpoint. Without it the region's own.",
+        ),
         BackendType("llamacpp", "llama.cpp models that Wayline runs itself", "", ours=True, free=True, timeouts=LOCAL),
         *PROVIDERS,
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from proxy.config.spec.options_anthropic import ANTHROPIC
 from proxy.config.spec.options_azure import AZURE
+from proxy.config.spec.options_bedrock import BEDROCK
 from proxy.config.spec.options_gemini import GEMINI
 from proxy.config.spec.options_lmstudio import LMSTUDIO
 from proxy.config.spec.options_ollama import OLLAMA
@@ -15,7 +16,9 @@ from proxy.config.spec.options_vertex import VERTEX
 from proxy.config.spec.shapes import Key
 
 _OWN: Mapping[str, tuple[Key, ...]] = {
+    "anthropic": ANTHROPIC,
     "azure": AZURE,
+    "bedrock": BEDROCK,
     "gemini": GEMINI,
     "lmstudio": LMSTUDIO,
     "ollama": OLLAMA,
