@@ -9,7 +9,11 @@ GUARDRAIL = Table(
     "a guardrail",
     (
         Key("id", Text("a guardrail's id or ARN", r"^[A-Za-z0-9:/_-]{1,2048}$"), "Its id or ARN.", required=True),
-        Key("version", Text("a version's number, or DRAFT", r"^([1-9][0-9]{0,7}|DRAFT)$"), "Its version.", "DRAFT"),
+        Key(
+            "version",
+            Text("a version's number, or DRAFT", r"^([1-9][0-9]{0,7}|DRAFT)$"),
+            "Its version, in quotes. Without it the draft.",
+        ),
         Key("trace", Choice(("enabled", "disabled", "enabled_full")), "What Bedrock tells of its work.", "disabled"),
         Key(
             "streams",
