@@ -14,7 +14,7 @@ from proxy.backends.openai_spec import HINTS, NEUTRAL, OpenAICompatible, terms
 from proxy.backends.openai_stream import ChatDecoder
 from proxy.config.values import Backend
 from proxy.core.call import Headers, HttpCall
-from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
+from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest, Native
 from proxy.core.dialect import UNSTAMPED, Decoder, Prefill, Prepared, Stamp
 from proxy.core.failure import Failure
 from proxy.core.route import Target
@@ -32,7 +32,7 @@ class OpenAIDialect:
     stream_type = b"event-stream"
 
     __slots__ = (
-        "_adapts",
+        "_as_it_is",
         "_asks_usage",
         "_bounded",
         "_charge",
@@ -67,7 +67,9 @@ class OpenAIDialect:
         self._refuses = frozenset({*own.refuses, *own.only, "response_format"}) - target.drop - HINTS
         self._without = target.drop | own.refuses
         self._bounded = bool(own.only or spec.formats)
-        self._adapts = bool(target.defaults or target.overrides)
+        adapts = target.defaults or target.overrides
+        self._as_it_is = not (adapts or self._without or self._bounded or own.renames)
+        """A request needs no change but the model's name."""
         self._asks_usage = spec.asks_usage and "stream_options" not in self._without
         more = credentials(spec, backend, target)
         self._head, self._stream_head = heads(where, "/chat/completions", more)
@@ -86,6 +88,8 @@ class OpenAIDialect:
         """The body is written anew from its parsed form: what was checked is what is sent (an upstream might take the
         first of two keys of one name), and measured, it costs less than the scan that makes a splice of `raw` safe.
         """
+        if request.native is not None and request.native.api in self.speaks:
+            return self._native(request, request.native)
         body, dropped = self._adapted(request.body, request.model)
         if not request.stream:
             return self._prepared(self._head, body, dropped)
@@ -102,16 +106,33 @@ class OpenAIDialect:
         return self._prepared(self._embed_head, body, dropped)
 
     def completion(self, body: bytes, *, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Completion | Failure:
+        if stamp.native:
+            return self._native_answer(body, model)
         return read_completion(body, self._errors, model, self._charge)
 
     def embedding(self, body: bytes, *, base64: bool, model: str | None = None) -> Embedding | Failure:
         return read_embedding(body, self._errors, base64=base64, model=model, charge=self._charge)
 
     def decoder(self, *, wants_usage: bool, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Decoder:
+        if stamp.native:
+            return self._native_decoder(wants_usage=wants_usage, model=model)
         return ChatDecoder(self._errors, wants_usage=wants_usage, model=model, charge=self._charge)
 
     def failure(self, status: int, headers: Headers, body: bytes) -> Failure:
         return self._errors.failure(status, headers, body)
+
+    # The APIs of `speaks`, which those that have any say ------------------------------------------------------------
+
+    def _native(self, request: ChatRequest, native: Native) -> Prepared | Failure:
+        raise NotImplementedError
+
+    def _native_answer(self, body: bytes, model: str | None) -> Completion | Failure:
+        raise NotImplementedError
+
+    def _native_decoder(self, *, wants_usage: bool, model: str | None) -> Decoder:
+        raise NotImplementedError
+
+    # Parameters -----------------------------------------------------------------------------------------------------
 
     def _prepared(self, head: bytes, body: dict[str, Any], dropped: tuple[str, ...]) -> Prepared:
         unsupported = tuple(name for name in dropped if name in self._refuses) if dropped else ()
@@ -120,8 +141,15 @@ class OpenAIDialect:
     def _adapted(self, asked: Mapping[str, Any], model: str) -> tuple[dict[str, Any], tuple[str, ...]]:
         """The request for this target, and what had to be left out of it."""
         body = dict(asked)
-        if self._adapts:
-            self._adapt(body)
+        dropped: tuple[str, ...] = ()
+        if not self._as_it_is:
+            dropped = self._made_fit(body)
+        body["model"] = self._model or model.removeprefix(self._prefix)
+        return body, dropped
+
+    def _made_fit(self, body: dict[str, Any]) -> tuple[str, ...]:
+        """What operator and provider want changed is changed; what had to be left out is named."""
+        self._adapt(body)
         dropped: tuple[str, ...] = ()
         if self._without and not self._without.isdisjoint(body):
             dropped = self._taken_out(body)
@@ -129,8 +157,7 @@ class OpenAIDialect:
             dropped += self._out_of_bounds(body)
         if self._terms.renames:
             self._rename(body)
-        body["model"] = self._model or model.removeprefix(self._prefix)
-        return body, dropped
+        return dropped
 
     def _adapt(self, body: dict[str, Any]) -> None:
         for name, value in self._target.defaults.items():

@@ -17,8 +17,8 @@ from proxy.backends.openai_reply import read_completion
 from proxy.backends.openai_spec import OpenAICompatible
 from proxy.backends.openai_stream import ChatDecoder
 from proxy.config.values import Backend
-from proxy.core.chat import ChatRequest, Completion, Event
-from proxy.core.dialect import UNSTAMPED, Decoder, Malformed, Prepared, Stamp
+from proxy.core.chat import ChatRequest, Completion, Event, Native
+from proxy.core.dialect import Decoder, Malformed, Prepared
 from proxy.core.failure import Failure
 from proxy.core.route import Target
 
@@ -42,12 +42,9 @@ class CompletionsDialect(OpenAIDialect):
         """Raises `ValueError` where a header or the key cannot be sent."""
         super().__init__(spec, where, backend, target)
         more = credentials(spec, backend, target)
-        self._text_head, self._text_stream_head = heads(where, "/completions", more)
+        self._text_head, self._text_stream_head = heads(where, spec.text_path, more)
 
-    def chat(self, request: ChatRequest) -> Prepared | Failure:
-        native = request.native
-        if native is None or native.api != API:
-            return super().chat(request)
+    def _native(self, request: ChatRequest, native: Native) -> Prepared:
         body, dropped = self._adapted(native.body, request.model)
         if not request.stream:
             return self._prepared(self._text_head, body, dropped)
@@ -55,9 +52,7 @@ class CompletionsDialect(OpenAIDialect):
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
         return self._prepared(self._text_stream_head, body, dropped)
 
-    def completion(self, body: bytes, *, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Completion | Failure:
-        if stamp.native != API:
-            return super().completion(body, model=model, stamp=stamp)
+    def _native_answer(self, body: bytes, model: str | None) -> Completion | Failure:
         try:
             reply = orjson.loads(body)
         except orjson.JSONDecodeError as error:
@@ -70,9 +65,7 @@ class CompletionsDialect(OpenAIDialect):
         raw = body if model is None else orjson.dumps({**reply, "model": model})
         return found._replace(raw=raw, empty=found.empty and not _ended(reply))
 
-    def decoder(self, *, wants_usage: bool, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Decoder:
-        if stamp.native != API:
-            return super().decoder(wants_usage=wants_usage, model=model, stamp=stamp)
+    def _native_decoder(self, *, wants_usage: bool, model: str | None) -> Decoder:
         return TextDecoder(self._errors, wants_usage=wants_usage, model=model, charge=self._charge)
 
 

@@ -17,7 +17,7 @@ from proxy.backends.openai_spec import OpenAICompatible
 from proxy.config.values import Backend
 from proxy.core.call import HttpCall
 from proxy.core.chat import ChatRequest, Completion, Native
-from proxy.core.dialect import UNSTAMPED, Decoder, Prepared, Stamp
+from proxy.core.dialect import Decoder, Prepared
 from proxy.core.failure import Failure
 from proxy.core.route import Target
 
@@ -46,23 +46,13 @@ class ResponsesDialect(OpenAIDialect):
         more = credentials(spec, backend, target)
         self._responses_head, self._responses_stream_head = heads(where, "/responses", more)
 
-    def chat(self, request: ChatRequest) -> Prepared | Failure:
-        native = request.native
-        if native is not None and native.api == API:
-            return self._as_it_came(request, native)
-        return super().chat(request)
+    def _native_answer(self, body: bytes, model: str | None) -> Completion | Failure:
+        return read_response(body, self._errors, model)
 
-    def completion(self, body: bytes, *, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Completion | Failure:
-        if stamp.native == API:
-            return read_response(body, self._errors, model)
-        return super().completion(body, model=model, stamp=stamp)
+    def _native_decoder(self, *, wants_usage: bool, model: str | None) -> Decoder:
+        return ResponsesDecoder(self._errors, model)
 
-    def decoder(self, *, wants_usage: bool, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Decoder:
-        if stamp.native == API:
-            return ResponsesDecoder(self._errors, model)
-        return super().decoder(wants_usage=wants_usage, model=model, stamp=stamp)
-
-    def _as_it_came(self, request: ChatRequest, native: Native) -> Prepared:
+    def _native(self, request: ChatRequest, native: Native) -> Prepared:
         """Its own body, with what the operator and the model's family say of parameters applied in its places."""
         body = dict(native.body)
         target = self._target

@@ -39,9 +39,10 @@ def usage_in(reply: Mapping[str, Any], charge: Charge | None = None) -> Usage | 
             return None
     if charge is not None:
         usage = usage._replace(cost=charged(reply.get("usage"), charge))
-    tier = reply.get("service_tier")
-    if type(tier) is str and tier not in _USUAL and len(tier) <= _MAX_TIER:
-        usage = usage._replace(tier=tier)
+    if "service_tier" in reply:
+        tier = reply["service_tier"]
+        if type(tier) is str and tier not in _USUAL and len(tier) <= _MAX_TIER:
+            usage = usage._replace(tier=tier)
     return usage
 
 

@@ -61,10 +61,8 @@ class OpenRouterDialect(OpenAIDialect):
         self._provider: Any = options.get("provider")
         self._ceiling = {name: _number(value) for name, value in (options.get("max_price") or {}).items()}
         bound = _with(backend, {name: value for name, value in named.items() if value})
-        super().__init__(SPEC, where, bound, _free(target) if self._free and target.model else target)
-        if self._free:
-            self._without |= COSTS
-            self._refuses |= COSTS - target.drop
+        spec = dataclasses.replace(SPEC, refuses=COSTS) if self._free else SPEC
+        super().__init__(spec, where, bound, _free(target) if self._free and target.model else target)
 
     def chat(self, request: ChatRequest) -> Prepared | Failure:
         body = self._asking(request.body)
