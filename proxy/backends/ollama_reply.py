@@ -16,6 +16,12 @@ from proxy.core.usage import Usage
 FINISHES = {"length": "length"}
 """All others end an answer the ordinary way: `stop`, and none at all before 0.1.35."""
 
+_BRIM = 2
+"""Tokens left for an answer: nobody means to ask so."""
+_USUAL = 4096
+"""Tokens of context where nothing else is said (the smallest of Ollama's defaults since 0.6): what is said in a quarter
+of it was not cut."""
+
 
 def usage_of(reply: Mapping[str, Any]) -> Usage | None:
     """The counts; `None` where there is none of the prompt (versions before 0.2 leave it out when it was cached).
@@ -34,16 +40,18 @@ def truncated(usage: Usage | None, stamp: Stamp, own: Asked) -> Failure | None:
     """The failure of an answer to a part of the prompt, as far as the counts prove it.
 
     Versions before 0.12.6 do not know `truncate: false`. They cut a prompt to exactly `num_ctx` tokens, or to half
-    of it, or drop the first messages; what the caller gets is an ordinary answer. Proof is a prompt that fills the
-    context (nothing would be left for the answer), and one of fewer tokens than the prompt has words. No count at
-    all, as of a cached prompt before 0.2, proves nothing.
+    of it, or drop the first messages; what the caller gets is an ordinary answer. Proof is a count that fills the
+    context to the brim (more than `num_ctx` is another matter: the model has a larger one), and one of fewer tokens
+    than a long prompt has words. No count, as of a cached prompt before 0.2, or none worth the name, proves nothing.
     """
-    if usage is None or not stamp.body or cuts(stamp.body, own):
+    if usage is None or usage.input == 0 or not stamp.body or cuts(stamp.body, own):
         return None
-    window = options_of(stamp.body, own).get("num_ctx")
-    full = type(window) is int and 0 < window <= usage.input
-    if not full and usage.input >= least_tokens(stamp.body.get("messages")):
-        return None
+    given = options_of(stamp.body, own).get("num_ctx")
+    window = given if type(given) is int and given > 0 else 0
+    if not window - _BRIM <= usage.input <= window:
+        least = least_tokens(stamp.body.get("messages"))
+        if least <= usage.input or least < (window or _USUAL) // 4:
+            return None
     message = "the prompt is longer than the model's context: only a part of it was read"
     return Failure(FailureKind.CONTEXT_LENGTH, message, 200, code="context_length_exceeded")
 

@@ -173,6 +173,7 @@ LONG = Stamp("i", 1, {"messages": [{"role": "user", "content": "word " * 3000}]}
     ("stamp", "counted", "options"),
     [
         (STAMP, 512, {"num_ctx": 512}),  # 0.12.5 cuts to exactly the context
+        (STAMP, 511, {"num_ctx": 512}),
         (LONG, 1030, {"num_ctx": 2048}),  # older runners keep about half of it
         (LONG, 2048, {}),  # the server's own context, which we do not know
         (Stamp("i", 1, {**LONG.body, "options": {"num_ctx": 256}}), 256, {"num_ctx": 9999}),
@@ -195,6 +196,9 @@ def test_an_answer_to_a_part_of_the_prompt_is_an_error(stamp: Stamp, counted: in
         (LONG, {"prompt_eval_count": 3100}, {"num_ctx": 4096}),
         (LONG, {"prompt_eval_count": 3100, "prompt_eval_cached_count": 3000}, {}),
         (LONG, {}, {"num_ctx": 2048}),  # cached before 0.2: no count, no proof
+        (LONG, {"prompt_eval_count": 0}, {}),  # nor is that a count
+        (LONG, {"prompt_eval_count": 9000}, {"num_ctx": 8192}),  # cloud models have their own context
+        (STAMP, {"prompt_eval_count": 1}, {}),  # two words fit into any context
         (LONG, {"prompt_eval_count": 2048}, {"num_ctx": 2048, "truncate": True}),
         (Stamp("i", 1, {**LONG.body, "truncate": True}), {"prompt_eval_count": 2048}, {}),
         (Stamp(), {"prompt_eval_count": 1}, {"num_ctx": 4}),
@@ -207,10 +211,10 @@ def test_a_prompt_that_was_read_whole_or_may_be_cut_is_none(
 
 
 def test_words_of_the_assistant_and_of_tools_prove_nothing_since_templates_leave_some_out() -> None:
-    history = [{"role": "assistant", "content": "word " * 500}, {"role": "tool", "content": "word " * 500}]
+    history = [{"role": "assistant", "content": "word " * 1500}, {"role": "tool", "content": "word " * 1500}]
     stamp = Stamp("i", 1, {"messages": [*history, {"role": "user", "content": "so?"}]})
     assert isinstance(whole({**said("yes"), **COUNTS}, stamp=stamp), Completion)
-    wide = Stamp("i", 1, {"messages": [{"role": "user", "content": "漢字" * 400}]})
+    wide = Stamp("i", 1, {"messages": [{"role": "user", "content": "漢字" * 4800}]})
     assert isinstance(whole({**said("yes"), **COUNTS}, stamp=wide), Failure)
 
 

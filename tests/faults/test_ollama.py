@@ -14,9 +14,9 @@ from tests.faults.rig import Rig
 from tests.upstream_answers import ok
 
 
-async def behind(rig: Rig, ollama: Ollama, *more: str, pull: bool = False, **route: Any) -> None:
+async def behind(rig: Rig, ollama: Ollama, *more: str, pull: bool = False, num_ctx: int = 4096, **route: Any) -> None:
     """The route `chat` over `o/qwen3`, and other backends behind it."""
-    rig.backend("o", type="ollama", base_url=ollama.url + "/v1", **({"pull": True} if pull else {}))
+    rig.backend("o", type="ollama", base_url=ollama.url + "/v1", pull=pull, num_ctx=num_ctx)
     rig.route("chat", "o/qwen3", *more, **route)
     await rig.serve()
 
@@ -34,7 +34,7 @@ def test_a_stream_arrives_as_openais_and_its_usage_is_on_record(run: Run) -> Non
             for id_ in ("s", "w"):
                 (row,) = await rig.rows(id_)
                 assert (row.ended, row.input, row.output, row.usage_source) == ("served", 50, 2, "reported")
-            assert ollama.bodies[0]["options"] == {"temperature": 0}
+            assert ollama.bodies[0]["options"] == {"num_ctx": 4096, "temperature": 0}
 
     run(story)
 
@@ -70,8 +70,8 @@ def test_half_a_prompt_is_no_answer(run: Run) -> None:
     async def story(rig: Rig) -> None:
         async with Ollama("qwen3") as ollama:
             await rig.upstream("other", ok())
-            ollama.counted = 2
-            await behind(rig, ollama, "other", on_cut="continue")
+            ollama.counted = 512
+            await behind(rig, ollama, "other", on_cut="continue", num_ctx=512)
             answer = await rig.chat("chat", id_="w")
             assert answer.status == 200
             rows = await rig.rows("w", 2)
