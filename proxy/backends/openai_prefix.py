@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.backends.head import Address
-from proxy.backends.openai import OpenAIDialect, credentials, heads
+from proxy.backends.openai import credentials, heads
+from proxy.backends.openai_completions import CompletionsDialect
 from proxy.backends.openai_spec import OpenAICompatible
 from proxy.config.values import Backend
 from proxy.core.call import HttpCall
@@ -16,7 +17,7 @@ from proxy.core.failure import Failure
 from proxy.core.route import Target
 
 
-class PrefixDialect(OpenAIDialect):
+class PrefixDialect(CompletionsDialect):
     """One target at such a provider; see `proxy.core.dialect.Dialect`."""
 
     __slots__ = ("_prefix_heads",)

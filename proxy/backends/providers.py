@@ -60,6 +60,8 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         formats=("text", "json_object"),
         prefill=Prefill(message={"prefix": True}),
         prefill_path="/beta/chat/completions",
+        speaks=_TEXTS,
+        text_path="/beta/completions",  # with `suffix`: https://api-docs.deepseek.com/guides/fim_completion
         source="https://api-docs.deepseek.com/api/create-chat-completion",
         dated=_SEEN,
     ),

@@ -78,9 +78,9 @@ def _kind(spec: OpenAICompatible, where: Address, backend: Backend, target: Targ
         return LlamaDialect
     if "responses" in spec.speaks and spec.at_home(where.origin.host) and not is_text_model(target.model):
         return ResponsesDialect
-    if "completions" in spec.speaks:
-        return CompletionsDialect
-    return PrefixDialect if spec.prefill_path else OpenAIDialect
+    if spec.prefill_path:
+        return PrefixDialect
+    return CompletionsDialect if "completions" in spec.speaks else OpenAIDialect
 
 
 def _spec(backend: Backend) -> OpenAICompatible:

@@ -10,6 +10,7 @@ import pytest
 from proxy.backends.head import address
 from proxy.backends.openai_completions import CompletionsDialect
 from proxy.backends.openai_spec import OpenAICompatible
+from proxy.backends.registry import bind
 from proxy.config.values import Backend
 from proxy.core.chat import ChatRequest, Completion, End, Kind, Native
 from proxy.core.dialect import Decoder, Malformed, Prepared, Stamp
@@ -142,3 +143,30 @@ def test_an_error_under_200_is_a_failure() -> None:
 def test_any_bytes_raise_only_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):
         dialect().completion(body, stamp=NATIVE)
+
+
+@pytest.mark.parametrize(
+    ("type_", "base_url", "model", "line"),
+    [
+        ("vllm", "http://127.0.0.1:8000", "m", b"POST /v1/completions "),
+        ("openai", "http://127.0.0.1:8000/v1", "m", b"POST /v1/completions "),
+        ("openai", "https://api.openai.com/v1", "gpt-3.5-turbo-instruct", b"POST /v1/completions "),
+        ("deepseek", "https://api.deepseek.com", "deepseek-chat", b"POST /beta/completions "),
+    ],
+)
+def test_who_has_them_is_asked_for_them(type_: str, base_url: str, model: str, line: bytes) -> None:
+    to = bind(Backend("up", type_, base_url), Target(f"up/{model}", "up", model))
+    assert to.speaks == {"completions"}
+    given = {"model": "route", "prompt": "Once"}
+    prepared = to.chat(ChatRequest(b"", {}, "route", False, False, Native("completions", given)))
+    assert isinstance(prepared, Prepared)
+    assert prepared.call.head.startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("type_", "base_url", "model"),
+    [("openai", "https://api.openai.com/v1", "gpt-4o"), ("groq", "https://api.groq.com/openai/v1", "llama-3.3-70b")],
+)
+def test_who_has_none_does_not_say_so(type_: str, base_url: str, model: str) -> None:
+    to = bind(Backend("up", type_, base_url), Target(f"up/{model}", "up", model))
+    assert "completions" not in to.speaks
