@@ -44,6 +44,8 @@ def embed_body(asked: Mapping[str, Any], model: str, own: Asked) -> Written | Fa
 def read_embedding(reply: Mapping[str, Any], *, base64: bool, model: str | None) -> Embedding:
     """A whole answer. Raises `Malformed`."""
     vectors = reply.get("embeddings")
+    if vectors is None and "embedding" in reply:
+        vectors = [reply["embedding"]]  # as `/api/embeddings` did, and those who followed it still do
     if type(vectors) is not list or not vectors:
         raise Malformed("the upstream's answer holds no embeddings")
     name = reply.get("model")

@@ -275,6 +275,9 @@ def test_embeddings_without_a_count_have_no_usage_of_ours() -> None:
     assert isinstance(found, Embedding)
     assert (found.usage, found.model) == (None, "e")
     assert orjson.loads(found.raw)["model"] == "route"
-    for body in (b'{"embeddings": []}', b'{"embeddings": [["a"]]}', b'{"embeddings": [[1e300]]}'):
+    older = dialect().embedding(b'{"embedding": [1, 0.5]}', base64=False)
+    assert isinstance(older, Embedding)
+    assert orjson.loads(older.raw)["data"] == orjson.loads(found.raw)["data"]
+    for body in (b'{"embeddings": []}', b'{"embedding": 5}', b'{"embeddings": [["a"]]}', b'{"embeddings": [[1e300]]}'):
         with pytest.raises(Malformed):
             dialect().embedding(body, base64=True)
