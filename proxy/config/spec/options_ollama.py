@@ -28,7 +28,8 @@ OLLAMA = (
         "truncate",
         Flag(),
         "Let Ollama cut a prompt or a text that is longer than the model's context, and shift an answer's beginning "
-        "out of it, as it does by default: it answers to what is left, and says nothing. Without it that is an error.",
+        "out of it, as it does by default: it answers to what is left, and says nothing. Without it that is an error. "
+        "(From 0.30 on Ollama loads a model anew when two programs that share it differ in this.)",
         False,
     ),
     Key(
