@@ -131,3 +131,10 @@ def test_what_a_chat_cannot_do_is_refused_clearly(
         client.completions.create(**{"model": "up/never", "prompt": "Once", **body})
     assert raised.value.code == "unsupported_parameter"
     assert asked(there, "never") == []
+
+
+def test_white_space_and_nothing_at_all_are_answers_of_a_text(stage: Stage, client: OpenAI) -> None:
+    model = stage.play(text_ok(""), text_stream("\n", "  "))
+    assert client.completions.create(model=model, prompt="def f():", suffix="\n").choices[0].text == ""
+    with client.completions.create(model=model, prompt="def f():", stream=True) as stream:
+        assert "".join(one.choices[0].text for one in stream) == "\n  "
