@@ -102,7 +102,8 @@ def _backend(name: str) -> Drawn:
             prefill=st.booleans(),
             **settings,
         )
-    return some({"type": st.just(name), "base_url": urls}, api_key=api_keys, prefill=st.booleans(), **settings)
+    own = {"region": st.sampled_from(["us-east-1", "cn-north-1"])} if name == "bedrock" else {}
+    return some({"type": st.just(name), "base_url": urls, **own}, api_key=api_keys, prefill=st.booleans(), **settings)
 
 
 @st.composite
