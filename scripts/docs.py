@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +20,7 @@ from proxy.config.schema import reference  # noqa: E402
 from proxy.core.failure import VERDICTS, Elsewhere, FailureKind, Verdict  # noqa: E402
 from proxy.ops.metrics_layout import FAMILIES, Family  # noqa: E402
 from proxy.wire.errors import FUTILE, WORDS  # noqa: E402
+from scripts import providers  # noqa: E402
 
 ELSEWHERE = {Elsewhere.YES: "yes", Elsewhere.NO: "no", Elsewhere.BY_ROUTE: "with `on_filter: next`"}
 END = "<!-- generated: end -->"
@@ -90,6 +92,13 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/configuration.md": {"configuration": configuration},
     "docs/errors.md": {"failures": failures},
     "docs/metrics.md": {"metrics": metrics, "words": words},
+    "docs/providers.md": {
+        "types": partial(providers.types, table),
+        "parameters": partial(providers.parameters, table),
+        "differences": partial(providers.differences, table),
+        "families": partial(providers.families, table),
+        "servers": partial(providers.servers, table),
+    },
     "README.md": {"bench": measured},
 }
 
