@@ -10,7 +10,7 @@ import orjson
 from proxy.backends.anthropic_errors import AnthropicErrors
 from proxy.backends.anthropic_models import Traits, traits_of
 from proxy.backends.anthropic_native import NativeDecoder
-from proxy.backends.anthropic_reply import read_message
+from proxy.backends.anthropic_reply import read_count, read_message
 from proxy.backends.anthropic_request import OWN, write
 from proxy.backends.anthropic_stream import MessagesDecoder
 from proxy.backends.head import Address, address, head, standard
@@ -24,6 +24,8 @@ from proxy.core.secret import Secret
 
 BASE_URL = "https://api.anthropic.com"
 VERSION = "2023-06-01"
+COUNT = "count_tokens"
+"""The native API that counts a request's tokens (`/v1/messages/count_tokens`)."""
 _LEAST_SECRET = 8
 """Characters. A shorter key only fills a place, and may be a word of an ordinary message."""
 _BETA = "anthropic-beta"
@@ -58,12 +60,13 @@ def _address(backend: Backend) -> Address:
 class AnthropicDialect:
     """One target at Anthropic, or at a server that speaks its API; see `proxy.core.dialect.Dialect`."""
 
-    speaks = frozenset({"messages"})
+    speaks = frozenset({"messages", COUNT})
     stream_type = b"event-stream"
     repeatable = False
 
     __slots__ = (
         "_betas",
+        "_count_head",
         "_errors",
         "_files",
         "_head",
@@ -93,9 +96,11 @@ class AnthropicDialect:
         self._betas = tuple(dict.fromkeys(named))
         self._files = any(beta.startswith(_FILES) for beta in self._betas)
         line = f"POST {where.target('/v1/messages')} HTTP/1.1"
+        count = f"POST {where.target('/v1/messages/count_tokens')} HTTP/1.1"
         plain = [{name: value for name, value in headers.items() if name.lower() != _BETA} for headers in more]
         self._head = head(line, where.authority, standard("application/json"), *plain)
         self._stream_head = head(line, where.authority, standard("text/event-stream"), *plain)
+        self._count_head = head(count, where.authority, standard("application/json"), *plain)
         self._errors = AnthropicErrors(_to_hide(where, backend, target))
 
     def __repr__(self) -> str:
@@ -104,7 +109,7 @@ class AnthropicDialect:
     def chat(self, request: ChatRequest) -> Prepared | Failure:
         native = request.native
         if native is not None and native.api in self.speaks:
-            return self._as_it_came(request, native)
+            return self._counting(request, native) if native.api == COUNT else self._as_it_came(request, native)
         target = self._target
         asked = {**target.defaults, **request.body, **target.overrides}
         dropped = tuple(sorted(target.drop.intersection(asked)))
@@ -118,13 +123,16 @@ class AnthropicDialect:
         )
         if isinstance(written, Failure):
             return written
-        call = self._call({"model": model, **written.body}, written.betas, stream=request.stream)
+        top = self._stream_head if request.stream else self._head
+        call = self._call(top, {"model": model, **written.body}, written.betas)
         return Prepared(call, dropped + written.lost + written.hints, written.lost)
 
     def embed(self, request: EmbedRequest) -> Prepared | Failure:
         return NO_EMBEDDINGS
 
     def completion(self, body: bytes, *, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Completion | Failure:
+        if stamp.native == COUNT:
+            return read_count(body, self._errors)
         return read_message(body, self._errors, stamp, model)
 
     def embedding(self, body: bytes, *, base64: bool, model: str | None = None) -> Embedding | Failure:
@@ -150,8 +158,13 @@ class AnthropicDialect:
         for name in dropped:
             del body[name]
         body["model"] = self._model(request)
-        betas = [beta for name, value in native.headers if name.lower() == _BETA for beta in _split(value)]
-        return Prepared(self._call(body, betas, stream=request.stream), dropped)
+        top = self._stream_head if request.stream else self._head
+        return Prepared(self._call(top, body, _betas_of(native)), dropped)
+
+    def _counting(self, request: ChatRequest, native: Native) -> Prepared:
+        """The client's own body; what the configuration says of answers does not belong in it."""
+        body = {**native.body, "model": self._model(request)}
+        return Prepared(self._call(self._count_head, body, _betas_of(native)))
 
     def _model(self, request: ChatRequest) -> str:
         return self._target.model or request.model.removeprefix(self._prefix)
@@ -161,8 +174,7 @@ class AnthropicDialect:
         wanted = self._target.prefill
         return traits.prefill is not False if wanted is None else wanted
 
-    def _call(self, body: Mapping[str, Any], betas: Iterable[str], *, stream: bool) -> HttpCall:
-        top = self._stream_head if stream else self._head
+    def _call(self, top: bytes, body: Mapping[str, Any], betas: Iterable[str]) -> HttpCall:
         named = tuple(dict.fromkeys((*self._betas, *betas)))
         if named:
             top += f"{_BETA}: {','.join(named)}\r\n".encode("latin-1", "ignore")
@@ -174,6 +186,10 @@ def _betas_in(headers: Mapping[str, str | Secret]) -> list[str]:
         if name.lower() == _BETA:
             return _split(value.reveal() if isinstance(value, Secret) else value)
     return []
+
+
+def _betas_of(native: Native) -> list[str]:
+    return [beta for name, value in native.headers if name.lower() == _BETA for beta in _split(value)]
 
 
 def _split(value: str) -> list[str]:

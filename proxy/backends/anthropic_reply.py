@@ -14,6 +14,7 @@ from proxy.backends.openai_errors import ErrorReader
 from proxy.core.chat import Completion
 from proxy.core.dialect import Malformed, Stamp
 from proxy.core.failure import Failure
+from proxy.core.usage import Usage
 
 
 class _Said:
@@ -73,6 +74,16 @@ def read_message(body: bytes, errors: ErrorReader, stamp: Stamp, model: str | No
         return found
     raw = body if model is None else orjson.dumps({**message, "model": model})
     return found._replace(raw=raw, empty=found.empty and not said.other)
+
+
+def read_count(body: bytes, errors: ErrorReader) -> Completion | Failure:
+    """A count of tokens, as it came. Counting is free (docs.claude.com, "Token counting"). Raises `Malformed`."""
+    found = _object(body)
+    if found.get("type") == "error":
+        return errors.in_stream(found)
+    if type(found.get("input_tokens")) is not int:
+        raise Malformed("the upstream's answer is not a count of tokens")
+    return Completion(body, "", Usage(0, 0), empty=False, filtered=False, chars=0)
 
 
 def _completion(message: dict[str, Any], said: _Said, stamp: Stamp, model: str | None) -> Completion:

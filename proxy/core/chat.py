@@ -14,7 +14,7 @@ class Native(NamedTuple):
     """A request that came in another API than chat completions, in that API's own terms."""
 
     api: str
-    """`messages` (Anthropic's), `responses` or `completions` (OpenAI's)."""
+    """`messages`, `count_tokens` (Anthropic's), `responses` or `completions` (OpenAI's)."""
     body: Mapping[str, Any]
     headers: tuple[tuple[str, str], ...] = ()
     """Headers of the client that belong to the request (`anthropic-beta`)."""

@@ -84,7 +84,7 @@ class Finish(NamedTuple):
     """What the client got (499: it left before the end)."""
     stream: bool
     endpoint: str
-    """`chat`, `embed`, or the name of another way in (`messages`, `responses`, `completions`)."""
+    """`chat`, `embed`, or the name of another way in (`messages`, `count_tokens`, `responses`, `completions`)."""
     started_at: float
     duration: float
     first_content: float | None

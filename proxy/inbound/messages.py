@@ -22,10 +22,12 @@ class Messages:
     """See `proxy.inbound.way.Api`."""
 
     name = "messages"
+    answers = True
+    """An answer is asked for, so that its length must be limited."""
 
     def read(self, body: dict[str, Any], raw: bytes, fields: Mapping[bytes, bytes]) -> ChatRequest | Wrong:
         try:
-            found = asked(body)
+            found = asked(body, limited=self.answers)
         except Refused as refused:
             return refused.wrong
         beta = fields.get(BETA)
@@ -45,3 +47,13 @@ class Messages:
 
     def ending(self, last: bytes) -> bytes:
         return b"" if _STOPS in last else STOP
+
+
+class CountTokens(Messages):
+    """`POST /v1/messages/count_tokens`; see `proxy.inbound.way.Counts`."""
+
+    name = "count_tokens"
+    answers = False
+
+    def counted(self, tokens: int) -> bytes:
+        return orjson.dumps({"input_tokens": tokens})

@@ -53,16 +53,19 @@ class Asked(NamedTuple):
     minor: tuple[str, ...]
 
 
-def asked(body: dict[str, Any]) -> Asked:
-    """Takes the body of `POST /v1/messages` apart. Raises `Refused`."""
+def asked(body: dict[str, Any], *, limited: bool = True) -> Asked:
+    """Takes the body of `POST /v1/messages` apart. `limited`: it must say how long an answer may be. Raises
+    `Refused`."""
     model = model_of(body)
     most = body.get("max_tokens")
-    if most is None:
+    if most is None and limited:
         raise missing("max_tokens")
-    if type(most) is not int or most < 0:
+    if most is not None and (type(most) is not int or most < 0):
         raise Refused("'max_tokens' must be a number of tokens.", "max_tokens")
     lost = Lost()
-    chat: dict[str, Any] = {"model": model, "messages": messages_of(body, lost), "max_tokens": most}
+    chat: dict[str, Any] = {"model": model, "messages": messages_of(body, lost)}
+    if most is not None:
+        chat["max_tokens"] = most
     chat.update(known(body, ("temperature", "top_p", "top_k")))
     if flag(body, "stream"):
         chat["stream"] = True

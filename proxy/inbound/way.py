@@ -109,3 +109,28 @@ class Notes(Protocol):
     def handed_on(self, body: bytes) -> None:
         """Such a body."""
         ...
+
+
+class Counts(Protocol):
+    """A way in that only counts a request's tokens. A target is asked where it speaks `name`."""
+
+    @property
+    def name(self) -> str:
+        """`count_tokens`."""
+        ...
+
+    def read(self, body: dict[str, Any], raw: bytes, fields: Mapping[bytes, bytes]) -> ChatRequest | Wrong:
+        """As `Api.read`."""
+        ...
+
+    def lines(self, request_id: str) -> bytes:
+        """As `Api.lines`."""
+        ...
+
+    def error(self, fault: Fault) -> tuple[int, bytes]:
+        """As `Api.error`."""
+        ...
+
+    def counted(self, tokens: int) -> bytes:
+        """The answer for our own estimate."""
+        ...

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from proxy.inbound.completions import Completions
-from proxy.inbound.messages import Messages
+from proxy.inbound.messages import CountTokens, Messages
 from proxy.inbound.responses import Responses
-from proxy.inbound.way import Api
+from proxy.inbound.way import Api, Counts
 
 WAYS: Mapping[str, Api] = {
     "/completions": Completions(),
@@ -15,3 +15,8 @@ WAYS: Mapping[str, Api] = {
     "/responses": Responses(),
 }
 """By path, without the `/v1` before it: `/messages`, …; each takes POST."""
+
+COUNTS: Mapping[str, Counts] = {
+    "/messages/count_tokens": CountTokens(),
+}
+"""Those that only count."""

@@ -8,7 +8,8 @@ from proxy.config.values import Cors
 
 EXPOSED = (
     b"access-control-expose-headers: x-request-id, request-id, x-wayline-request-id, x-wayline-route, "
-    b"x-wayline-target, x-wayline-attempts, x-wayline-cost, x-wayline-dropped, retry-after, x-should-retry\r\n"
+    b"x-wayline-target, x-wayline-attempts, x-wayline-cost, x-wayline-dropped, x-wayline-estimated, "
+    b"retry-after, x-should-retry\r\n"
 )
 _VARY = b"vary: Origin\r\n"
 

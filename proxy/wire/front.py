@@ -10,12 +10,14 @@ from typing import Protocol
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.outcome import Ended, Finish
 from proxy.engine.engine import Engine
+from proxy.engine.lane import Road
 from proxy.engine.roads import Roads
-from proxy.inbound.way import Api, Remembers, Wrong
-from proxy.inbound.ways import WAYS
+from proxy.inbound.way import Api, Counts, Remembers, Wrong
+from proxy.inbound.ways import COUNTS, WAYS
 from proxy.wire.answer import Answer
 from proxy.wire.auth import Authenticator
 from proxy.wire.body import BadBody, chat_request, embed_request, json_object
+from proxy.wire.counting import Counting
 from proxy.wire.errors import Refusal, model_not_found, refusal
 from proxy.wire.rendered import Rendered
 from proxy.wire.reply import Endpoint, Inbound, Reply, Worded
@@ -55,6 +57,8 @@ class Front:
             table["POST", prefix + "/embeddings"] = self.embed
             for path, api in self._ways.items():
                 table["POST", prefix + path] = Worded(partial(self._enter, api), partial(worded, api))
+            for path, counts in COUNTS.items():
+                table["POST", prefix + path] = Worded(partial(self._count, counts), partial(worded, counts))
         return table
 
     def chat(self, inbound: Inbound, reply: Reply) -> None:
@@ -87,27 +91,52 @@ class Front:
 
     def _enter(self, api: Api, inbound: Inbound, reply: Reply) -> None:
         """A request in another API's words."""
-        desk = self._desk()
-        rid = request_id(inbound.fields)
-        caller = desk.auth.check(inbound.headers)
-        if not isinstance(caller, str):
-            self._refuse(reply, worded(api, caller, rid), rid, api.name)
+        desk, rid = self._desk(), request_id(inbound.fields)
+        caller = self._caller(api, desk, inbound, reply, rid)
+        if caller is None:
             return
         if isinstance(api, Remembers):
             api = api.of(caller)
-        request = _read(api, inbound, desk.max_depth)
-        if isinstance(request, Refusal):
-            self._refuse(reply, worded(api, request, rid), rid, api.name, caller)
+        asked = self._asked(api, desk, inbound, reply, rid, caller)
+        if asked is None:
             return
-        road = desk.roads.find(request.model)
-        if road is None:
-            unknown = model_not_found(request.model, desk.roads.nearest(request.model))
-            self._refuse(reply, worded(api, unknown, rid), rid, api.name, caller)
-            return
+        road, request = asked
         answer = Rendered(reply, rid, road.route.name, api, request)
         exchange = self._engine.exchange(road, request, answer, rid, caller)
         reply.watch(exchange.gone, exchange.ready)
         exchange.start()
+
+    def _count(self, api: Counts, inbound: Inbound, reply: Reply) -> None:
+        """A request whose tokens are to be counted."""
+        desk, rid = self._desk(), request_id(inbound.fields)
+        caller = self._caller(api, desk, inbound, reply, rid)
+        asked = None if caller is None else self._asked(api, desk, inbound, reply, rid, caller)
+        if caller is not None and asked is not None:
+            road, request = asked
+            Counting(self._engine, api, reply, road, request, rid, caller).start()
+
+    def _caller(self, api: Api | Counts, desk: Desk, inbound: Inbound, reply: Reply, rid: str) -> str | None:
+        """The name of the caller's key; `None`: it was refused."""
+        caller = desk.auth.check(inbound.headers)
+        if isinstance(caller, str):
+            return caller
+        self._refuse(reply, worded(api, caller, rid), rid, api.name)
+        return None
+
+    def _asked(
+        self, api: Api | Counts, desk: Desk, inbound: Inbound, reply: Reply, rid: str, caller: str
+    ) -> tuple[Road, ChatRequest] | None:
+        """What is asked for, and where it goes; `None`: it was refused."""
+        request = _read(api, inbound, desk.max_depth)
+        if isinstance(request, Refusal):
+            self._refuse(reply, worded(api, request, rid), rid, api.name, caller)
+            return None
+        road = desk.roads.find(request.model)
+        if road is not None:
+            return road, request
+        unknown = model_not_found(request.model, desk.roads.nearest(request.model))
+        self._refuse(reply, worded(api, unknown, rid), rid, api.name, caller)
+        return None
 
     def _refuse(self, reply: Reply, refusal: Refusal, rid: str, endpoint: str, key: str = "") -> None:
         """No target is asked; but the request is counted and logged like any other."""
@@ -120,7 +149,7 @@ _WORDS: dict[Read, str] = {chat_request: "chat", embed_request: "embed"}
 """What metrics and log call an endpoint."""
 
 
-def _read(api: Api, inbound: Inbound, max_depth: int) -> ChatRequest | Refusal:
+def _read(api: Api | Counts, inbound: Inbound, max_depth: int) -> ChatRequest | Refusal:
     body = json_object(inbound.body, max_depth)
     if isinstance(body, BadBody):
         return body

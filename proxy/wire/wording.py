@@ -5,11 +5,11 @@ from __future__ import annotations
 import orjson
 
 from proxy.core.failure import Failure
-from proxy.inbound.way import Api, Fault
+from proxy.inbound.way import Api, Counts, Fault
 from proxy.wire.errors import JSON, Refusal, parts_of, status_of
 
 
-def worded(api: Api, refusal: Refusal, request_id: str = "") -> Refusal:
+def worded(api: Api | Counts, refusal: Refusal, request_id: str = "") -> Refusal:
     """The same refusal in the API's words. Header lines beyond the content type stay, and the API's own are added."""
     error = orjson.loads(refusal.body)["error"]
     fault = Fault(refusal.status, error["message"], error["type"], error["code"], error["param"], request_id)

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from anthropic import Anthropic
+from anthropic import Anthropic, NotFoundError
 
 from proxy.testing.exchange import Exchange, load
 from tests.sdk.serving import Serving, serving
@@ -52,10 +52,13 @@ class Replay:
         self.exchange = RECORDED[0]
         self.fails = False
         self.piece = 1000
+        self.counts = error(500)
 
     def __call__(self, request: Request, n: int) -> Behaviour:
         if not request.path.startswith("/v1/messages"):
             return OTHERWISE(request, n)
+        if request.path.endswith("/count_tokens"):
+            return self.counts
         if self.fails:
             return error(529)
         body = self.exchange.body
@@ -172,3 +175,43 @@ def test_thinking_that_another_provider_did_never_reaches_anthropic(there: There
     history = [*HI, {"role": "assistant", "content": [foreign, {"type": "text", "text": "Yes."}]}, *HI]
     there.post(orjson.dumps({"model": "claude", "max_tokens": 5, "messages": history}))
     assert there.up.requests[0].json["messages"][1]["content"] == [{"type": "text", "text": "Yes."}]
+
+
+def test_tokens_are_counted_by_anthropic_itself_and_for_nothing(there: There) -> None:
+    there.replay.counts = plain(b'{"input_tokens":14}')
+    system: Any = [{"type": "text", "text": "Long.", "cache_control": MARK}]
+    with Anthropic(base_url=there.server.url, api_key="any", max_retries=0) as sdk:
+        raw = sdk.messages.with_raw_response.count_tokens(model="claude", messages=HI, system=system)
+    assert raw.parse().input_tokens == 14
+    assert "x-wayline-estimated" not in raw.headers
+    (asked,) = there.up.requests
+    assert asked.path == "/v1/messages/count_tokens"
+    assert asked.json == {"model": "claude-sonnet-4-5", "messages": HI, "system": system}
+
+
+@pytest.mark.parametrize(
+    "play",
+    [error(404), error(429), plain(b"what?"), plain(b'{"input_tokens":"many"}'), plain(b"x" * 100_000)],
+    ids=["404", "429", "no json", "no number", "endless"],
+)
+def test_where_that_fails_they_are_estimated_and_nothing_is_held_against_the_target(
+    there: There, play: Behaviour
+) -> None:
+    there.replay.counts = play
+    with Anthropic(base_url=there.server.url, api_key="any", max_retries=0) as sdk:
+        raw = sdk.messages.with_raw_response.count_tokens(model="claude", messages=HI)
+        assert raw.headers["x-wayline-estimated"] == "true"
+        assert raw.parse().input_tokens > 0
+        answer = sdk.messages.with_raw_response.create(model="claude-first", max_tokens=5, messages=HI)
+    assert answer.headers["x-wayline-target"] == "claude/claude-sonnet-4-5"
+
+
+def test_tokens_for_a_target_of_another_dialect_are_estimated(there: There) -> None:
+    with Anthropic(base_url=there.server.url, api_key="any", max_retries=0) as sdk:
+        raw = sdk.messages.with_raw_response.count_tokens(model="other-first", messages=HI)
+        more = sdk.messages.count_tokens(model="other-first", messages=HI * 50)
+        with pytest.raises(NotFoundError):
+            sdk.messages.count_tokens(model="nobody", messages=HI)
+    assert raw.headers["x-wayline-estimated"] == "true"
+    assert raw.parse().input_tokens < more.input_tokens
+    assert not there.up.requests
