@@ -90,6 +90,17 @@ local_models = some(
     preload=st.booleans(),
     chat_template=words.filter(str.strip),
 )
+OWN: dict[str, dict[str, Drawn]] = {
+    "ollama": {
+        "num_ctx": st.integers(64, 10**6),
+        "keep_alive": st.one_of(durations, st.sampled_from([0, "forever"])),
+        "think": st.one_of(st.booleans(), st.sampled_from(["low", "max"])),
+        "truncate": st.booleans(),
+        "pull": st.booleans(),
+    },
+    "lmstudio": {"ttl": durations},
+}
+"""What only backends of a type may say."""
 
 
 def _backend(name: str) -> Drawn:
@@ -103,7 +114,10 @@ def _backend(name: str) -> Drawn:
             **settings,
         )
     own = {"region": st.sampled_from(["us-east-1", "cn-north-1"])} if name == "bedrock" else {}
-    return some({"type": st.just(name), "base_url": urls, **own}, api_key=api_keys, prefill=st.booleans(), **settings)
+    more = OWN.get(name, {})
+    return some(
+        {"type": st.just(name), "base_url": urls, **own}, api_key=api_keys, prefill=st.booleans(), **more, **settings
+    )
 
 
 @st.composite
