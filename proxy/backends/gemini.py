@@ -31,6 +31,8 @@ from proxy.core.secret import Secret
 BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
 _LEAST_SECRET = 8
 """Characters. A shorter text only fills a place, and may be a word of an ordinary message."""
+_LONGEST = 128
+"""Characters of a model's name that are looked at: what is known of it is remembered, and a request may name any."""
 
 
 def bind(backend: Backend, target: Target) -> GeminiDialect:
@@ -87,7 +89,7 @@ class GeminiDialect:
         asked, left = self._adapted(request.body)
         model = self._named(request.model)
         try:
-            found = written(asked, traits_of(model), self._own)
+            found = written(asked, traits_of(model[:_LONGEST]), self._own)
         except CannotSay as error:
             return Failure(FailureKind.UNSUPPORTED, str(error))
         return self._prepared(model, "streamGenerateContent" if request.stream else "generateContent", found, left)

@@ -35,7 +35,7 @@ def vertex_body(asked: Mapping[str, Any], model: str) -> tuple[str, Written]:
     cut = bool(asked.get("auto_truncate"))
     if "gemini" in model:
         more = {**_options(asked, "outputDimensionality", "taskType", "title"), "autoTruncate": cut}
-        contents = [{"parts": [{"text": text}]} for text in texts]
+        contents = [{"role": "user", "parts": [{"text": text}]} for text in texts]
         if len(contents) == 1:
             return "embedContent", _written({"content": contents[0], "embedContentConfig": more}, asked)
         requests = [{"content": content, "embedContentConfig": more} for content in contents]

@@ -22,7 +22,7 @@ _KEPT = words(
     "anyOf oneOf properties additionalProperties required propertyOrdering"
 )
 """What `responseJsonSchema` takes."""
-_LARGEST_KEPT = 64 * 1024
+_LARGEST_KEPT = 32 * 1024
 """Bytes of a request's tools whose translation is remembered: most conversations bring the same at every turn."""
 _DEEPEST = 64
 
@@ -72,7 +72,7 @@ def _declared(packed: bytes) -> tuple[int, list[dict[str, Any]]]:
     return len(tools), [_declaration(tool) for tool in tools]
 
 
-_remembered = lru_cache(maxsize=64)(_declared)
+_remembered = lru_cache(maxsize=32)(_declared)
 
 
 def _declaration(tool: Tool) -> dict[str, Any]:

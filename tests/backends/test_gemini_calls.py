@@ -479,11 +479,14 @@ def test_vertex_embeds_by_predict_or_by_geminis_methods_and_never_cuts_unasked()
     one = embedded("a", "gemini-embedding-001", "vertex", dimensions=8)
     assert line(one).endswith(":embedContent HTTP/1.1")
     config = {"outputDimensionality": 8, "autoTruncate": False}
-    assert orjson.loads(one.call.body) == {"content": {"parts": [{"text": "a"}]}, "embedContentConfig": config}
+    assert orjson.loads(one.call.body) == {
+        "content": {"role": "user", "parts": [{"text": "a"}]},
+        "embedContentConfig": config,
+    }
     two = embedded(["a", "b"], "gemini-embedding-001", "vertex", auto_truncate=True)
     assert line(two).endswith(":batchEmbedContents HTTP/1.1")
     assert orjson.loads(two.call.body)["requests"][1] == {
-        "content": {"parts": [{"text": "b"}]},
+        "content": {"role": "user", "parts": [{"text": "b"}]},
         "embedContentConfig": {"autoTruncate": True},
     }
 
