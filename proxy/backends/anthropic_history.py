@@ -92,11 +92,11 @@ class _Writer:
                     blocks.append(_words(part))
             elif type(part) is Call:
                 blocks.append(self._call(part))
-            elif type(part) is Thought:
-                blocks += _thinking(part)
+            elif type(part) is Thought and (found := _thinking(part)) is not None:
+                blocks.append(found)
+                self.thoughts = True
             elif type(part) is Media:
                 blocks.append(_media(part, files=self._files))
-        self.thoughts = self.thoughts or any(block["type"] in _THINKING for block in blocks)
         self._add("assistant", blocks)
 
     def user(self, parts: tuple[Part, ...]) -> None:
@@ -109,9 +109,13 @@ class _Writer:
                     blocks += self._blocks(part.parts)
                 else:
                     results.append(self._result(waiting.pop(0), part))
-            elif type(part) is Text or type(part) is Media:
-                blocks += self._blocks((part,))
-        results += self._missing()
+            elif type(part) is Text:
+                if not part.text.isspace():
+                    blocks.append(_words(part))
+            elif type(part) is Media:
+                blocks.append(_media(part, files=self._files))
+        if self._open:
+            results += self._missing()
         self._add("user", results + blocks or [_text(_EMPTY)])
 
     def closed(self) -> list[Block]:
@@ -193,15 +197,15 @@ def _marked(block: Block, mark: Mapping[str, Any] | None) -> Block:
     return block
 
 
-def _thinking(thought: Thought) -> list[Block]:
+def _thinking(thought: Thought) -> Block | None:
     """Only what Anthropic signed or encrypted itself is taken back."""
     if thought.format != FORMAT:
-        return []
+        return None
     if thought.redacted:
-        return [{"type": "redacted_thinking", "data": thought.redacted}]
+        return {"type": "redacted_thinking", "data": thought.redacted}
     if thought.signature:
-        return [{"type": "thinking", "thinking": thought.text, "signature": thought.signature}]
-    return []
+        return {"type": "thinking", "thinking": thought.text, "signature": thought.signature}
+    return None
 
 
 def _media(media: Media, *, files: bool) -> Block:

@@ -190,16 +190,18 @@ def test_files_go_as_documents() -> None:
                     file(filename="b.txt", file_data="data:text/plain;base64,aGk="),
                     file(file_data="https://example.com/c.pdf"),
                     file(file_data="data:image/png;base64,AAAA"),
+                    file(file_data="data:text/plain;charset=utf-8,a%20b"),
                 ],
             }
         ]
     )
-    pdf, plain, url, image = message["content"]
+    pdf, plain, url, image, quoted = message["content"]
     source = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}
     assert pdf == {"type": "document", "source": source, "title": "a.pdf"}
     assert plain["source"] == {"type": "text", "media_type": "text/plain", "data": "hi"}
     assert url == {"type": "document", "source": {"type": "url", "url": "https://example.com/c.pdf"}}
     assert image["type"] == "image"
+    assert quoted["source"]["data"] == "a b"
 
 
 def test_a_file_by_its_id_goes_only_where_the_backend_has_the_files_beta() -> None:
