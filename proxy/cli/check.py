@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import click
 from proxy.cli.picture import picture, plain
 from proxy.config.load import load_file
 from proxy.config.prices import price_targets
-from proxy.config.problem import Problems
+from proxy.config.problem import Mark, Problem, Problems, in_order
 from proxy.config.values import Config
 from proxy.core.price import Price
+from proxy.credentials.build import credential_of
 
 STYLES: dict[str, dict[str, Any]] = {
     "head": {"bold": True},
@@ -35,6 +37,10 @@ def run(path: Path, *, as_json: bool, colour: bool) -> int:
     if isinstance(found, Problems):
         _tell(found, as_json=as_json)
         return 1
+    unusable = list(_credentials(found))
+    if unusable:
+        _tell(in_order(found.source, unusable), as_json=as_json)
+        return 1
     config, warning = price_targets(found)
     if as_json:
         click.echo(json.dumps({"ok": True, **_facts(config)}, indent=2))
@@ -44,6 +50,16 @@ def run(path: Path, *, as_json: bool, colour: bool) -> int:
     if warning:
         click.echo(f"warning: {warning}", err=True)
     return 0
+
+
+def _credentials(config: Config) -> Iterator[Problem]:
+    """Backends whose calls cannot be signed here: two ways at once, or a library that is not installed."""
+    for name, backend in config.backends.items():
+        try:
+            if not backend.missing:
+                credential_of(backend)
+        except ValueError as error:
+            yield Problem(Mark(1, 1), f"backends.{name}", str(error))
 
 
 def _tell(problems: Problems, *, as_json: bool) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
+from typing import TypeVar
 
 from proxy.config.values import Backend
 from proxy.core.credential import Credential
+from proxy.core.failure import Failure
 from proxy.credentials.bearer import Bearer, is_token
 from proxy.credentials.google import GoogleToken
-from proxy.credentials.kept import Always, Kept
+from proxy.credentials.kept import Always, Kept, Lease
 from proxy.credentials.sigv4 import AwsKeys, SigV4, Source
 from proxy.credentials.tokens import CommandToken, FileToken
+
+T = TypeVar("T")
 
 BEDROCK_KEY = "AWS_BEARER_TOKEN_BEDROCK"
 """Where AWS's own SDKs look for an API key of Bedrock's, before they look for anything to sign with."""
@@ -29,14 +34,14 @@ def credential_of(backend: Backend) -> Credential | None:
     if len(asked) > 1:
         raise ValueError(f"backend {backend.name!r} has {' and '.join(asked)}: expected one of them")
     if options.get("token_command"):
-        return Bearer(Kept(CommandToken(options["token_command"])))
+        return Bearer(_kept(backend, CommandToken(options["token_command"])))
     if options.get("token_file"):
-        return Bearer(Kept(FileToken(options["token_file"])))
+        return Bearer(_kept(backend, FileToken(options["token_file"])))
     if asked:
         return None
     if backend.type == "vertex":
         _needs(backend, "google.auth", "google-auth", "vertex")
-        return Bearer(Kept(GoogleToken(options.get("credentials_file", ""))))
+        return Bearer(_kept(backend, GoogleToken(options.get("credentials_file", ""))))
     return _aws(backend) if backend.type == "bedrock" else None
 
 
@@ -45,10 +50,14 @@ def _aws(backend: Backend) -> Credential:
     source = Source(options.get("profile", ""), options.get("role_arn", ""), options["region"])
     key = os.environ.get(BEDROCK_KEY, "")
     if is_token(key) and not (source.profile or source.role_arn):
-        return Bearer(Kept(Always(key)))
+        return Bearer(_kept(backend, Always(key)))
     _needs(backend, "botocore", "botocore", "bedrock")
     scheme = backend.base_url.partition(":")[0] or "https"
-    return SigV4(Kept(AwsKeys(source)), source.region, scheme)
+    return SigV4(_kept(backend, AwsKeys(source)), source.region, scheme)
+
+
+def _kept(backend: Backend, fetch: Callable[[], Awaitable[Lease[T] | Failure]]) -> Kept[T]:
+    return Kept(fetch, name=backend.name)
 
 
 def _needs(backend: Backend, module: str, distribution: str, extra: str) -> None:

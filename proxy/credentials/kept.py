@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from math import inf
@@ -17,6 +18,8 @@ _EARLY_SHARE = 0.2
 """It is renewed so many seconds, or so much of its life, before it ends: whichever is less."""
 _SKEW_SHARE = 0.02
 """So much of its life is not used at its end: clocks differ, and the call takes time to arrive."""
+
+log = logging.getLogger("wayline.credentials")
 
 T = TypeVar("T")
 
@@ -65,11 +68,15 @@ class Kept(Generic[T]):
     """One value for all requests of a backend; at most one fetch at a time."""
 
     def __init__(
-        self, fetch: Callable[[], Awaitable[Lease[T] | Failure]], clock: Callable[[], float] = time.time
+        self,
+        fetch: Callable[[], Awaitable[Lease[T] | Failure]],
+        clock: Callable[[], float] = time.time,
+        name: str = "a backend",
     ) -> None:
-        """`fetch` gives a failure instead of raising."""
+        """`fetch` gives a failure instead of raising. `name`: whose it is, for the log."""
         self._fetch = fetch
         self._clock = clock
+        self._name = name
         self._lease: Lease[T] | None = None
         self._failed: Failure | None = None
         self._not_before = 0.0
@@ -109,5 +116,6 @@ class Kept(Generic[T]):
         if isinstance(got, Failure):
             self._failed = got
             self._not_before = self._clock() + RETRY
+            log.warning("%s: %s", self._name, got.message)
         else:
             self._lease, self._failed, self._not_before = got, None, 0.0

@@ -127,13 +127,16 @@ def test_a_renewal_that_fails_costs_nothing_while_the_old_one_is_valid_and_is_tr
     asyncio.run(main())
 
 
-def test_after_a_failure_nobody_asks_again_for_a_while_and_the_wait_is_named(clock: Any) -> None:
+def test_after_a_failure_nobody_asks_again_for_a_while_the_wait_is_named_and_the_log_says_why(
+    clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     async def main() -> None:
         fetch = Fetch(clock)
-        kept = Kept(fetch, clock)
+        kept = Kept(fetch, clock, "azure")
         fetch.broken = True
         first = await kept.wait()
         assert isinstance(first, Failure)
+        assert "azure: Wayline has no credential for this backend: the test says so" in caplog.text
         assert first.kind is FailureKind.KEY_REFUSED
         clock.now += 4
         again = await kept.wait()
