@@ -101,7 +101,7 @@ def test_who_waited_as_long_as_its_target_may_take_is_told_that_it_is_loading() 
     ("lines", "kind"),
     [
         ([{"status": "pulling manifest"}, {"error": "pull model manifest: file does not exist"}], K.NOT_FOUND),
-        ([{"error": "write /root/.ollama/models: no space left on device"}], K.NOT_AVAILABLE),
+        ([{"error": "write /home/ollama/.ollama/models: no space left on device"}], K.NOT_AVAILABLE),
         ([{"status": "pulling manifest"}], K.NOT_AVAILABLE),
     ],
 )
@@ -114,7 +114,7 @@ def test_a_pull_that_fails_says_so_and_is_not_tried_again_at_once(
             found = await settled(place)
             assert isinstance(found, Failure)
             assert found.kind is kind
-            assert "/root" not in found.message
+            assert "/home" not in found.message
         assert ollama.asked.count("/api/pull") == 1
         assert place.state().state == "backoff"
         ollama.models.add("qwen3")  # somebody has brought it

@@ -49,12 +49,12 @@ def test_an_error_ends_it_in_ollamas_own_words() -> None:
     assert found.failure is not None
     assert found.failure.message == "pull model manifest: file does not exist"
     assert not found.done
-    for error in ({"message": "x"}, "from /root/.ollama at 10.0.0.7"):
+    for error in ({"message": "x"}, "from /home/ollama/.ollama at 10.0.0.7"):
         failure = reader(lines({"error": error})).failure
         assert failure is not None
         assert failure.kind is FailureKind.SERVER_ERROR
         assert "10.0.0.7" not in failure.message
-        assert "/root" not in failure.message
+        assert "/home" not in failure.message
 
 
 @given(cuts=st.lists(st.integers(1, 300), max_size=8))
