@@ -70,7 +70,10 @@ class Messages:
         elif kind == "reasoning":
             self._thought(item)
         elif kind == "item_reference":
-            message = f"'{where}' refers to an item by its id, but responses are not stored here: send the item itself."
+            message = (
+                f"'{where}' refers to an item by its id, but responses are not stored here: send the item itself, "
+                "as clients do that are told 'store': false."
+            )
             raise Refused(message, where, "unsupported_value")
         elif isinstance(kind, str) and kind.startswith(BUILT_IN):
             self.lost.append(f"input.{kind}")

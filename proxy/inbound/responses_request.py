@@ -21,6 +21,25 @@ AS_THEY_ARE = (
     "service_tier",
 )
 """Parameters that mean the same in both APIs."""
+TUNING = (
+    "access_programs",
+    "context_management",
+    "image",
+    "max_tool_calls",
+    "moderation",
+    "prompt_cache_options",
+)
+"""Parameters that only tune how OpenAI's own server works."""
+OWN = frozenset(
+    {
+        *("background", "background_options", "conversation", "include", "input", "instructions", "max_output_tokens"),
+        *("messages", "model", "parallel_tool_calls", "previous_response_id", "prompt", "reasoning", "store", "stream"),
+        *("stream_options", "text", "tool_choice", "tools", "top_logprobs", "truncation"),
+        *AS_THEY_ARE,
+        *TUNING,
+    }
+)
+"""Parameters of this API (and chat's `messages`). Any other is handed on as it is, as it would be with chat."""
 LOGPROBS = "message.output_text.logprobs"
 
 
@@ -42,13 +61,14 @@ def asked(body: dict[str, Any]) -> Asked:
     _refuse(body)
     messages, lost = _messages(body)
     tools = tools_of(body)
-    chat: dict[str, Any] = {"model": model, "messages": messages, **tools.body, **known(body, AS_THEY_ARE)}
+    chat = {name: value for name, value in body.items() if name not in OWN}
+    chat |= {"model": model, "messages": messages, **tools.body, **known(body, AS_THEY_ARE)}
     if stream:
         chat["stream"] = True
         chat["stream_options"] = {"include_usage": True}
     _limits(body, chat)
     _text(body, chat)
-    minor = tuple(name for name in ("context_management", "max_tool_calls") if body.get(name) is not None)
+    minor = tuple(name for name in TUNING if body.get(name) is not None)
     if body.get("truncation") == "auto":
         minor += ("truncation",)
     return Asked(chat, _for_openai(body), (*dict.fromkeys(lost), *tools.lost), minor)

@@ -256,6 +256,13 @@ def test_what_only_tunes_openais_server_is_no_reason_to_prefer_it() -> None:
     asked = request(truncation="auto", max_tool_calls=3, context_management=[{"type": "compaction"}])
     assert native(asked).lost == ()
     assert set(native(asked).minor) == {"truncation", "max_tool_calls", "context_management"}
+    assert asked.body.keys() == {"model", "messages"}
+
+
+def test_parameters_that_the_api_does_not_have_arrive_as_they_are() -> None:
+    body = request(top_k=5, seed=7, messages="nonsense", from_the_future={"deep": [1]}).body
+    assert (body["top_k"], body["seed"], body["from_the_future"]) == (5, 7, {"deep": [1]})
+    assert body["messages"] == [{"role": "user", "content": "Hello"}]
 
 
 @pytest.mark.parametrize(
