@@ -31,6 +31,7 @@ _USAGE_SINCE = "2024-09-01"
 SPEC = OpenAICompatible(
     key_header="api-key",
     key_prefix="",
+    takes=frozenset(),
     families=FAMILIES,
     limits="x-ratelimit-{limit,remaining,reset}-{requests,tokens}",
     source="https://learn.microsoft.com/azure/ai-foundry/openai/reference",

@@ -9,6 +9,7 @@ import orjson
 
 from proxy.backends.head import Address, head, standard
 from proxy.backends.openai_errors import ErrorReader
+from proxy.backends.openai_messages import BEYOND, without
 from proxy.backends.openai_reply import read_completion, read_embedding
 from proxy.backends.openai_spec import HINTS, NEUTRAL, OpenAICompatible, terms
 from proxy.backends.openai_stream import ChatDecoder
@@ -38,6 +39,7 @@ class OpenAIDialect:
         "_charge",
         "_embed_head",
         "_errors",
+        "_foreign",
         "_head",
         "_model",
         "_prefix",
@@ -67,7 +69,9 @@ class OpenAIDialect:
         self._refuses = frozenset({*own.refuses, *own.only, "response_format"}) - target.drop - HINTS
         self._without = target.drop | own.refuses
         self._bounded = bool(own.only or spec.formats)
-        adapts = target.defaults or target.overrides
+        takes = spec.takes if spec.at_home(where.origin.host) else None
+        self._foreign = frozenset() if takes is None else BEYOND - takes
+        adapts = target.defaults or target.overrides or self._foreign
         self._as_it_is = not (adapts or self._without or self._bounded or own.renames)
         """A request needs no change but the model's name."""
         self._asks_usage = spec.asks_usage and "stream_options" not in self._without
@@ -157,6 +161,8 @@ class OpenAIDialect:
             dropped += self._out_of_bounds(body)
         if self._terms.renames:
             self._rename(body)
+        if self._foreign:
+            without(body, self._foreign)
         return dropped
 
     def _adapt(self, body: dict[str, Any]) -> None:

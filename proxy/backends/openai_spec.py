@@ -103,6 +103,9 @@ class OpenAICompatible:
     """The first one that a model's name begins as holds."""
     home: str = ""
     """The end of the host's name at which `families` and `speaks` hold, since others speak this API too; empty: any."""
+    takes: frozenset[str] | None = None
+    """Members of messages beyond OpenAI's that it takes (of `openai_messages.BEYOND`), all others are taken out, at
+    `home`; `None`: nothing is."""
     speaks: frozenset[str] = frozenset()
     """See `proxy.core.dialect.Dialect`."""
     charge: Charge | None = None

@@ -22,10 +22,14 @@ _SOUND = frozenset({"audio", "modalities"})
 _OPENAI_ONLY = _SOUND | {"prediction", "verbosity", "web_search_options"}
 _SETTINGS = frozenset({"prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier", "store"})
 """OpenAI's own, which change nothing of the answer: strict servers refuse them all the same."""
+_OPENAIS: frozenset[str] = frozenset()
+"""In messages it takes what OpenAI's schema has, or is not known to do something with more."""
+_THOUGHTS = frozenset({"reasoning_content"})
 _SEEN = "2026-11-21"
 _X_RATELIMIT = "x-ratelimit-{limit,remaining,reset}-{requests,tokens}"
 
 OPENAI = OpenAICompatible(
+    takes=_OPENAIS,
     families=FAMILIES,
     speaks=frozenset({"responses"}) | _TEXTS,
     home="api.openai.com",
@@ -36,6 +40,7 @@ OPENAI = OpenAICompatible(
 
 CLOUD: Mapping[str, OpenAICompatible] = {
     "groq": OpenAICompatible(
+        takes=_OPENAIS,
         refuses=_NO_LOGPROBS | _OPENAI_ONLY | {"logit_bias"},
         only=_ONE,
         prefill=Prefill(),
@@ -45,6 +50,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "mistral": OpenAICompatible(
+        takes=_OPENAIS,
         refuses=_NO_LOGPROBS | _SETTINGS | _SOUND | {"logit_bias", "stream_options", "user", "web_search_options"},
         renames={**_LIMIT, "seed": "random_seed"},
         asks_usage=False,  # it comes with the last chunk
@@ -54,6 +60,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "deepseek": OpenAICompatible(
+        takes=_THOUGHTS,
         refuses=_OPENAI_ONLY | {"logit_bias", "parallel_tool_calls", "seed"},
         renames=_LIMIT,
         only=_ONE,
@@ -66,6 +73,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "xai": OpenAICompatible(
+        takes=_OPENAIS,
         refuses=_SOUND | {"logit_bias", "prediction", "verbosity", "web_search_options"},
         families=(
             Family(r"grok-(?:.*non-reasoning|3(?!-mini)|2)", "https://docs.x.ai/docs/guides/reasoning", _SEEN),
@@ -88,6 +96,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "together": OpenAICompatible(
+        takes=_OPENAIS,
         speaks=_TEXTS,
         renames=_LIMIT,
         limits="x-ratelimit-{limit,remaining,reset}",
@@ -95,12 +104,14 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "fireworks": OpenAICompatible(
+        takes=_OPENAIS,
         speaks=_TEXTS,
         limits="x-ratelimit-{limit,remaining}-{requests,tokens-prompt,tokens-generated}",
         source="https://docs.fireworks.ai/api-reference/post-chatcompletions",
         dated=_SEEN,
     ),
     "cerebras": OpenAICompatible(
+        takes=_OPENAIS,
         speaks=_TEXTS,
         refuses=_NO_PENALTIES | _SOUND | {"logit_bias", "prompt_cache_key", "verbosity", "web_search_options"},
         only=_ONE,
@@ -109,6 +120,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "perplexity": OpenAICompatible(
+        takes=_OPENAIS,
         refuses=_NO_LOGPROBS | _SOUND | {"logit_bias", "parallel_tool_calls", "seed", "stop", "tool_choice", "tools"},
         renames=_LIMIT,
         only=_ONE,
@@ -117,6 +129,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "cohere": OpenAICompatible(
+        takes=_OPENAIS,
         refuses=_SOUND
         | _SETTINGS
         | {"logit_bias", "metadata", "n", "parallel_tool_calls", "prediction", "stream_options", "top_logprobs"},
@@ -126,15 +139,18 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "huggingface": OpenAICompatible(
+        takes=_OPENAIS,
         source="https://huggingface.co/docs/inference-providers/tasks/chat-completion",
         dated=_SEEN,
     ),
     "nvidia": OpenAICompatible(
+        takes=_OPENAIS,
         renames=_LIMIT,
         source="https://docs.api.nvidia.com/nim/reference/llm-apis",
         dated=_SEEN,
     ),
     "moonshot": OpenAICompatible(
+        takes=_THOUGHTS,
         refuses=_NO_LOGPROBS | _OPENAI_ONLY | {"logit_bias", "parallel_tool_calls", "seed"},
         prefill=Prefill(message={"partial": True}),
         families=(
@@ -150,6 +166,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "dashscope": OpenAICompatible(
+        takes=_THOUGHTS | {"cache_control"},
         refuses=_OPENAI_ONLY - _SOUND | {"frequency_penalty", "logit_bias"},
         renames=_LIMIT,
         prefill=Prefill(message={"partial": True}),
@@ -157,6 +174,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "zai": OpenAICompatible(
+        takes=_THOUGHTS,
         refuses=_NO_LOGPROBS | _NO_PENALTIES | _OPENAI_ONLY | {"logit_bias", "parallel_tool_calls", "seed"},
         renames={**_LIMIT, "user": "user_id"},
         only={**_ONE, "tool_choice": ("auto",)},
@@ -165,6 +183,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "sambanova": OpenAICompatible(
+        takes=_OPENAIS,
         refuses=_NO_LOGPROBS | _NO_PENALTIES | _OPENAI_ONLY | {"logit_bias"},
         only=_ONE,
         limits="x-ratelimit-{limit,remaining,reset}-{requests,requests-day}",
@@ -172,18 +191,21 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "github-models": OpenAICompatible(
+        takes=_OPENAIS,
         families=FAMILIES,
         limits=_X_RATELIMIT,
         source="https://docs.github.com/en/rest/models/inference",
         dated=_SEEN,
     ),
     "databricks": OpenAICompatible(
+        takes=frozenset({"cache_control"}),
         refuses=_NO_PENALTIES | _OPENAI_ONLY | {"logit_bias", "parallel_tool_calls", "seed"},
         renames=_LIMIT,
         source="https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference",
         dated=_SEEN,
     ),
     "cloudflare": OpenAICompatible(
+        takes=_OPENAIS,
         refuses=_NO_LOGPROBS | _OPENAI_ONLY | {"logit_bias"},
         renames=_LIMIT,
         only=_ONE,
@@ -191,22 +213,26 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "deepinfra": OpenAICompatible(
+        takes=_OPENAIS,
         renames=_LIMIT,
         charge=Charge(("estimated_cost",)),
         source="https://deepinfra.com/docs/openai_api",
         dated=_SEEN,
     ),
     "novita": OpenAICompatible(
+        takes=_OPENAIS,
         renames=_LIMIT,
         source="https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion",
         dated=_SEEN,
     ),
     "hyperbolic": OpenAICompatible(
+        takes=_OPENAIS,
         renames=_LIMIT,
         source="https://docs.hyperbolic.xyz/docs/rest-api",
         dated=_SEEN,
     ),
     "nebius": OpenAICompatible(
+        takes=_OPENAIS,
         source="https://docs.tokenfactory.nebius.com/api-reference",
         dated=_SEEN,
     ),
