@@ -52,7 +52,7 @@ class Candidate:
             said = said_in(part)
             self.text += said.text
             self.thoughts += said.thought
-            if (mark := detail(said)) is not None:
+            if (mark := detail(said, len(self.details))) is not None:
                 self.details.append(mark)
             if said.call is not None:
                 self.calls.append(tool_call(said.call, said.signature, answer, choice, len(self.calls)))

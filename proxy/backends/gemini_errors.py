@@ -16,8 +16,9 @@ from proxy.core.failure import Failure
 
 _FUTILE = re.compile(r"PerDay|PerMonth")
 """In a quota's id: seconds of waiting, which Google names all the same, are of no use."""
-_NOTHING_LEFT = re.compile(r"limit: 0\b")
-"""The plan has no share of this model at all."""
+_NOTHING_LEFT = re.compile(r"limit: 0\b|spend(?:ing)? cap|credits? (?:are|is) (?:depleted|exhausted)", re.IGNORECASE)
+"""The plan has no share of this model at all, or no money is left."""
+_TOO_LONG = re.compile(r"input token count .{0,80}supports up to|text fields that are too large")
 _UNABLE = re.compile(
     r"(?:is|are|was) not (?:enabled|supported|available) (?:for|on|in|by|with)|is (?:unsupported|not supported)\b"
     r"|unsupported (?:mime ?type|field|file)|only one candidate can be specified|can ?not be used (?:with|together)"
@@ -25,7 +26,7 @@ _UNABLE = re.compile(
     r"|thinking (?:budget|level)|only works in thinking mode"
 )
 """Under INVALID_ARGUMENT: this model cannot do it; another may."""
-_NOT_HERE = re.compile(r"user location is not supported|api has not been used|billing to be enabled")
+_NOT_HERE = re.compile(r"user location is not supported|api has not been used|billing to be enabled|enable billing")
 _REQUEST = frozenset({None, 400, 404, 413})
 
 
@@ -42,6 +43,8 @@ class GoogleErrors(ErrorReader):
             return super()._failure(Fault(words=frozenset({"insufficient_quota"}), code=fault.code), status, [])
         if _NOT_HERE.search(text):
             fault = fault._replace(words=words | {"unsupported_country_region_territory"}, message="")
+        elif status in _REQUEST and _TOO_LONG.search(text):
+            fault = fault._replace(words=words | {"context_length_exceeded"})
         elif status in _REQUEST and "invalid_argument" in words and _UNABLE.search(text):
             fault = fault._replace(words=words | {"unsupported_feature"})
         return super()._failure(fault, status, headers)

@@ -91,13 +91,20 @@ def tool_call(call: Mapping[str, Any], signature: str, answer: str, choice: int,
     return made
 
 
-def detail(said: Said) -> dict[str, Any] | None:
-    """The `reasoning_details` of a thought or text that is signed: what must come back at the next turn."""
+def detail(said: Said, index: int) -> dict[str, Any] | None:
+    """The `reasoning_details` of a thought or text that is signed: what must come back at the next turn. `index`:
+    how many came before."""
     if not said.signature or said.call is not None:
         return None
     if said.thought:
-        return {"type": "reasoning.text", "text": said.thought, "signature": said.signature, "format": FORMAT}
-    return {"type": "reasoning.encrypted", "data": said.signature, "format": FORMAT}
+        return {
+            "type": "reasoning.text",
+            "text": said.thought,
+            "signature": said.signature,
+            "format": FORMAT,
+            "index": index,
+        }
+    return {"type": "reasoning.encrypted", "data": said.signature, "format": FORMAT, "index": index}
 
 
 def image(said: Said) -> dict[str, Any]:

@@ -91,6 +91,7 @@ class GeminiDecoder:
         "_calls",
         "_chunks",
         "_counted",
+        "_details",
         "_errors",
         "_failed",
         "_finishes",
@@ -115,6 +116,8 @@ class GeminiDecoder:
         self._chunks: dict[int, Chunks] = {}
         """Of each candidate seen."""
         self._calls: dict[int, int] = {}
+        """How many calls of each candidate, and likewise signed thoughts."""
+        self._details: dict[int, int] = {}
         self._finishes: set[str] = set()
         self._answer = ""
         self._metadata: Any = None
@@ -269,7 +272,9 @@ class GeminiDecoder:
 
     def _part(self, part: Any, chunks: Chunks, index: int) -> Event | None:
         said = said_in(part)
-        mark = detail(said)
+        mark = detail(said, self._details.get(index, 0)) if said.signature else None
+        if mark is not None:
+            self._details[index] = self._details.get(index, 0) + 1
         if said.thought:
             return chunks.reasoning(said.thought, None if mark is None else [mark])
         if said.call is not None:

@@ -123,9 +123,9 @@ def test_thoughts_are_reasoning_and_what_is_signed_comes_as_details() -> None:
         {"text": "", "thoughtSignature": "bnU="},
     ]
     details: list[dict[str, Any]] = [
-        {"type": "reasoning.text", "text": "So.", "signature": "dGg=", "format": FORMAT},
-        {"type": "reasoning.encrypted", "data": "d28=", "format": FORMAT},
-        {"type": "reasoning.encrypted", "data": "bnU=", "format": FORMAT},
+        {"type": "reasoning.text", "text": "So.", "signature": "dGg=", "format": FORMAT, "index": 0},
+        {"type": "reasoning.encrypted", "data": "d28=", "format": FORMAT, "index": 1},
+        {"type": "reasoning.encrypted", "data": "bnU=", "format": FORMAT, "index": 2},
     ]
     value = reply(candidate(*parts, finishReason="STOP"))
     message = whole(value)["choices"][0]["message"]
@@ -268,6 +268,13 @@ ERRORS = [
         status(400, BAD, "The input token count (1200009) exceeds the maximum number of tokens allowed (1048576)."),
         *(K.CONTEXT_LENGTH, None),
     ),
+    (
+        status(400, BAD, "The input token count is 9000 but the model only supports up to 2048. Reduce it."),
+        *(K.CONTEXT_LENGTH, None),
+    ),
+    (status(429, LIMIT, "Your project has exceeded its monthly spending cap. Retry in 5s."), K.QUOTA, None),
+    (status(400, "FAILED_PRECONDITION", "Please enable billing on your project."), K.KEY_REFUSED, None),
+    (status(403, "PERMISSION_DENIED", "Permission 'aiplatform.endpoints.predict' denied"), K.KEY_REFUSED, None),
     (status(400, BAD, "Function calling is not enabled for models/gemma-3"), K.UNSUPPORTED, None),
     (status(400, BAD, "Logprobs is not enabled for models/gemini-2.5-pro"), K.UNSUPPORTED, None),
     (status(400, BAD, "Thinking level is not supported for this model."), K.UNSUPPORTED, None),
