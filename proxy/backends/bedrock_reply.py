@@ -29,6 +29,8 @@ _FINISH = {
     "guardrail_intervened": "content_filter",
     "content_filtered": "content_filter",
 }
+_TIERS = frozenset({"flex", "priority", "reserved"})
+"""Service tiers that do not cost what is usual."""
 _BROKEN = {
     "malformed_tool_use": Failure(FailureKind.TOOL_USE, "the model wrote a tool call that cannot be read"),
     "malformed_model_output": Failure(FailureKind.SERVER_ERROR, "the model wrote an answer that cannot be read"),
@@ -48,10 +50,12 @@ def broken(reason: object) -> Failure | None:
     return _BROKEN.get(reason) if isinstance(reason, str) else None
 
 
-def usage_of(value: object, *, doubled: bool = False) -> Usage | None:
-    """`inputTokens` leaves out what was read from the cache and written to it, and `totalTokens` contains all (prompt
-    caching in the user guide; so it is in recordings). `doubled`: streams of OpenAI's models, whose `inputTokens` were
-    seen to contain both (maximhq/bifrost, pull request 6942, 2026-09)."""
+def usage_of(told: Mapping[str, Any], *, doubled: bool = False) -> Usage | None:
+    """The `usage` of an answer, or of a stream's `metadata`. `inputTokens` leaves out what was read from the cache and
+    written to it, and `totalTokens` contains all (prompt caching in the user guide; so it is in recordings). `doubled`:
+    streams of OpenAI's models, whose `inputTokens` were seen to contain both (maximhq/bifrost, pull request 6942,
+    2026-09)."""
+    value = told.get("usage")
     if not isinstance(value, Mapping):
         return None
     given, made = _count(value, "inputTokens"), _count(value, "outputTokens")
@@ -61,7 +65,9 @@ def usage_of(value: object, *, doubled: bool = False) -> Usage | None:
     given = given or 0
     if not (doubled and given >= read + written):
         given += read + written
-    return Usage(given, made or 0, read, written)
+    tier = told.get("serviceTier")
+    named = tier.get("type") if isinstance(tier, Mapping) else None
+    return Usage(given, made or 0, read, written, tier=named if named in _TIERS else "")
 
 
 def details_of(reasoning: Mapping[str, Any], model: Model, index: int) -> dict[str, Any] | None:
@@ -114,7 +120,7 @@ def read_completion(body: bytes, model_id: str, model: Model, reply: str | None,
         reply=reply,
         text="".join(parts.text),
         finish=finish,
-        usage=usage_of(answer.get("usage")),
+        usage=usage_of(answer),
         tools=parts.calls,
         reasoning="".join(parts.reasoning),
         more={"reasoning_details": parts.details} if parts.details else None,

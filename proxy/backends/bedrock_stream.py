@@ -155,7 +155,7 @@ class ConverseDecoder:
             case "messageStop":
                 self._finish(told.get("stopReason"), events)
             case "metadata":
-                usage = usage_of(told.get("usage"), doubled=self._doubled)
+                usage = usage_of(told, doubled=self._doubled)
                 if usage is not None:
                     events.append(self._chunks.counted(usage))
                 self._said_all = True

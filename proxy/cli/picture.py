@@ -71,8 +71,9 @@ def _backend(backend: Backend, width: int, paint: Paint) -> Iterator[str]:
         if backend.isolation == "none":
             where += ", inside this process"
     else:
-        several = f"with {len(backend.api_keys)} keys" if backend.api_keys else "with a key"
-        where = f"{backend.base_url}, {several if backend.api_key else 'no key'}"
+        options = backend.options
+        place = backend.base_url or options.get("region") or options.get("location") or "where its kind is"
+        where = f"{place}, {_key(backend)}"
     yield from _lines(start, where + limit, paint, "good")
     for model in backend.models.values():
         what = f"{model.name}: {model.package or model.path}, {model.n_ctx} tokens of context"
@@ -82,6 +83,15 @@ def _backend(backend: Backend, width: int, paint: Paint) -> Iterator[str]:
             *(["loaded at start"] if model.preload else []),
         ]
         yield from _lines(" " * len(start), ", ".join([what, *more]), paint, "dim")
+
+
+def _key(backend: Backend) -> str:
+    if backend.api_key:
+        return f"with {len(backend.api_keys)} keys" if backend.api_keys else "with a key"
+    for name in ("token_command", "token_file"):
+        if backend.options.get(name):
+            return f"with a token ({name})"
+    return {"bedrock": "with AWS's credentials", "vertex": "with Google's credentials"}.get(backend.type, "no key")
 
 
 def _route(config: Config, route: Route, paint: Paint) -> Iterator[str]:

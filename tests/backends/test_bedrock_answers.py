@@ -112,6 +112,16 @@ def test_what_was_read_from_the_cache_and_written_to_it_is_part_of_the_input() -
     assert usage == (125, 3, 100, 20, 0, *usage[5:])
 
 
+def test_the_service_tier_that_it_was_served_in_is_noted() -> None:
+    tier = {"usage": USAGE, "serviceTier": {"type": "flex"}}
+    body = {"output": {"message": {"content": [{"text": "x"}]}}, "stopReason": "end_turn", **tier}
+    found: Any = bound().completion(orjson.dumps(body))
+    assert found.usage.tier == "flex"
+    _, decoder = read(START, delta("x"), stopped(), event("metadata", tier))
+    assert decoder.usage is not None
+    assert decoder.usage.tier == "flex"
+
+
 def test_openais_models_count_it_in_already_when_they_stream_and_not_when_they_do_not() -> None:
     counted = {**USAGE, "inputTokens": 125, "cacheReadInputTokens": 100, "cacheWriteInputTokens": 20}
     events = (START, delta("x"), stopped(), event("metadata", {"usage": counted}))

@@ -138,6 +138,20 @@ def test_a_token_of_a_file_is_sent(serving: Serving, upstream: tuple[str, list[s
     assert upstream[1] == []
 
 
+def test_a_check_says_what_calls_are_signed_with(tmp_path: Path) -> None:
+    path = tmp_path / "routes.yaml"
+    path.write_text(
+        "backends:\n"
+        "  aws: {type: bedrock, region: eu-west-1, price: {input: 1, output: 1}}\n"
+        "  own: {type: openai, base_url: 'http://h/v1', token_file: /run/token, price: {input: 1, output: 1}}\n"
+        "routes: {r: {targets: [aws/m, own/m]}}\n"
+    )
+    done = CliRunner().invoke(wayline, ["check", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "eu-west-1, with AWS's credentials" in done.stdout
+    assert "http://h/v1, with a token (token_file)" in done.stdout
+
+
 def test_a_check_tells_of_two_credentials_at_once(tmp_path: Path) -> None:
     path = tmp_path / "routes.yaml"
     path.write_text(
