@@ -23,6 +23,8 @@ class BackendType(NamedTuple):
     free: bool = False
     """Costs 0 by declaration."""
     timeouts: Timeouts = Timeouts()
+    priced_at: str = ""
+    """The address by which genai-prices knows the provider, whatever the backend's own is. Empty: by its own."""
 
 
 LOCAL = Timeouts(first=300.0)

@@ -54,9 +54,10 @@ def price_targets(config: Config, *, patience: float = PATIENCE) -> tuple[Config
 
 def _ask(config: Config, target: Target) -> Asked | None:
     backend = config.backends[target.backend]
-    if target.price is not None or BACKEND_TYPES[backend.type].free:
+    kind = BACKEND_TYPES[backend.type]
+    if target.price is not None or kind.free:
         return None
-    return backend.base_url, target.model
+    return kind.priced_at or backend.base_url, target.model
 
 
 def _filled(config: Config, known: Mapping[Asked, Known]) -> Config:
