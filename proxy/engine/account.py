@@ -6,7 +6,7 @@ import time
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.chat import ChatRequest
 from proxy.core.failure import Failure
 from proxy.core.outcome import Ended, Finish, Outcome
 from proxy.core.price import cost
@@ -69,13 +69,6 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
     )
 
 
-def _endpoint(request: ChatRequest | EmbedRequest) -> str:
-    if not isinstance(request, ChatRequest):
-        return "embed"
-    native = request.native
-    return "chat" if native is None else native.api
-
-
 def finish_of(
     exchange: Exchange,
     attempt: Attempt | None,
@@ -87,6 +80,10 @@ def finish_of(
     spent: Decimal | None,
 ) -> Finish:
     """The end of a request whose last attempt is given: `status` is what the client got, `spent` what all cost."""
+    request = exchange.request
+    endpoint = "embed"
+    if isinstance(request, ChatRequest):
+        endpoint = "chat" if request.native is None else request.native.api
     began = exchange.began
     first = None if attempt is None else attempt.first_content
     return _new(
@@ -98,7 +95,7 @@ def finish_of(
             sends,
             status,
             exchange.stream,
-            _endpoint(exchange.request),
+            endpoint,
             exchange.started_at,
             time.monotonic() - began,
             None if first is None else first - began,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
-from proxy.core.call import Headers, Origin
+from proxy.core.call import Headers, HttpCall, Origin
 from proxy.core.chat import ChatRequest, Completion
 from proxy.core.dialect import Malformed, Stamp
 from proxy.core.failure import Failure
@@ -28,13 +29,14 @@ class Aside:
         self._done: Callable[[bytes | None], None] | None = done
         self._flight: Flight | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._waiting: asyncio.Future[HttpCall | Failure] | None = None
         self._status = 0
         self._body = b""
         self._lane: Lane | None = None
         self._native = ""
 
     def ask(self, net: Net, lane: Lane, request: ChatRequest) -> None:
-        """Only a target is asked that speaks the API of the request itself, and needs no token that is renewed."""
+        """Only a target is asked that speaks the API of the request itself."""
         if lane.ring is not None:
             place = lane.ring.take(time.monotonic())
             if place is None:
@@ -44,14 +46,26 @@ class Aside:
         prepared = lane.prepare(request)
         native = request.native
         origin = lane.place.origin()
-        if native is None or isinstance(prepared, Failure) or lane.credential or not isinstance(origin, Origin):
+        if native is None or isinstance(prepared, Failure) or not isinstance(origin, Origin):
             self._tell(None)
             return
         self._lane, self._native = lane, native.api
         self._timer = asyncio.get_running_loop().call_later(WITHIN, self._late)
-        flight = net.send(origin, prepared.call, self, connect=lane.target.timeouts.connect)
-        if self._done is not None:
-            self._flight = flight
+        send = partial(self._send, net, origin, lane.target.timeouts.connect)
+        signed = prepared.call if lane.credential is None else lane.credential.sign(prepared.call)
+        if isinstance(signed, HttpCall):
+            send(signed)
+        else:
+            self._waiting = asyncio.ensure_future(_settled(signed))
+            self._waiting.add_done_callback(lambda waiting: None if waiting.cancelled() else send(waiting.result()))
+
+    def _send(self, net: Net, origin: Origin, connect: float, call: HttpCall | Failure) -> None:
+        if isinstance(call, Failure):
+            self._tell(None)
+        elif self._done is not None:
+            flight = net.send(origin, call, self, connect=connect)
+            if self._done is not None:  # it may have failed at once
+                self._flight = flight
 
     def abort(self) -> None:
         """Nobody wants to know any more."""
@@ -91,6 +105,8 @@ class Aside:
         flight, self._flight = self._flight, None
         if flight is not None:
             flight.abort()
+        if self._waiting is not None:
+            self._waiting.cancel()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -100,3 +116,7 @@ class Aside:
         done, self._done = self._done, None
         if done is not None:
             done(body)
+
+
+async def _settled(call: Awaitable[HttpCall | Failure]) -> HttpCall | Failure:
+    return await call
