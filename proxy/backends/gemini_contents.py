@@ -6,6 +6,7 @@ discovery document of generativelanguage v1beta, `Part`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ FORMAT = "google-gemini-v1"
 """What `reasoning_details` call Gemini's own."""
 NO_SIGNATURE = "skip_thought_signature_validator"
 """What Google has one write where a call was made by another model, or its signature was lost."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _NOTHING = {"text": " "}
 """Contents must hold a part, and a part something."""
 _ROLES = {"user": "user", "assistant": "model"}
@@ -147,8 +149,8 @@ def _model(turn: Turn, traits: Traits) -> list[dict[str, Any]]:
             parts.append(words)
         elif isinstance(part, Thought):
             if part.format == FORMAT:
-                loose = part.redacted or loose
-                if part.text and part.signature:
+                loose = _sound(part.redacted) or loose
+                if part.text and _sound(part.signature):
                     parts.append({"text": part.text, "thought": True, "thoughtSignature": part.signature})
         elif isinstance(part, Call):
             call = _call(part, traits)
@@ -180,7 +182,12 @@ def _signature(more: Mapping[str, Any]) -> str:
     extra = more.get("extra_content")
     google = extra.get("google") if isinstance(extra, Mapping) else None
     found = google.get("thought_signature") if isinstance(google, Mapping) else None
-    return found if isinstance(found, str) else ""
+    return _sound(found)
+
+
+def _sound(signature: object) -> str:
+    """The signature, unless it is none of Google's: bytes in base64, in which it must be to be read at all."""
+    return signature if isinstance(signature, str) and _BASE64.fullmatch(signature) else ""
 
 
 def _file(uri: str, media: Media, reach: Reach) -> dict[str, Any]:

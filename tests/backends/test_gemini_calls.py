@@ -268,6 +268,13 @@ def test_other_providers_thoughts_are_left_out_and_their_calls_marked_as_unsigne
     assert all("thoughtSignature" not in part for part in contents(messages, FLASH)[1]["parts"])
 
 
+def test_a_signature_that_is_none_of_googles_is_left_out() -> None:
+    details = [{"type": "reasoning.text", "text": "Hm.", "signature": "sig: x", "format": FORMAT}]
+    messages = history(call("1", **signed("not base64!")), reasoning_details=details)
+    (part,) = contents(messages, NEW)[1]["parts"]
+    assert part["thoughtSignature"] == "skip_thought_signature_validator"
+
+
 def test_a_signature_that_came_as_a_detail_goes_to_the_first_call() -> None:
     details = [{"type": "reasoning.encrypted", "data": "c2ln", "format": FORMAT}]
     first, second = contents(history(call("1"), call("2"), reasoning_details=details), NEW)[1]["parts"]
