@@ -38,7 +38,7 @@ class Messages(OpenAIDialect):
     speaks = frozenset({"messages"})
 
     def chat(self, request: ChatRequest) -> Prepared | Failure:
-        prepared = super().chat(request)
+        prepared = super().chat(request._replace(native=None))
         if request.native is None or isinstance(prepared, Failure):
             return prepared
         return Prepared(HttpCall(prepared.call.head, orjson.dumps(request.native.body)))

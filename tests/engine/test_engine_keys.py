@@ -145,6 +145,19 @@ def test_the_other_targets_of_the_backend_rest_too(on_loop: OnLoop) -> None:
     on_loop(story)
 
 
+def test_callers_who_name_targets_directly_cannot_fill_the_memory_while_all_keys_rest(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Stage("a", backends=TWO, direct=True)
+        stage.ask(stream=False)
+        refused(stage.flights[0])
+        refused(stage.flights[1])
+        for n in range(50):
+            assert stage.ask(f"a/made-up-{n}", stream=False).client.ends == ["refused"]
+        assert set(stage.engine.health) == {"a/m"}
+
+    on_loop(story)
+
+
 def test_keys_that_are_all_refused_are_tried_when_nothing_else_is_left(on_loop: OnLoop) -> None:
     """As a target with a wrong key is: somebody may have mended it."""
 
@@ -164,11 +177,12 @@ def test_keys_that_are_all_refused_are_tried_when_nothing_else_is_left(on_loop: 
 
 def test_a_key_that_may_be_used_again_at_once_is_not_tried_again_by_the_same_request(on_loop: OnLoop) -> None:
     def story() -> None:
-        stage = Stage("ab", backends=TWO)
+        stage = Stage(["a", {"target": "a/other"}, "b"], backends=TWO)
         stage.ask(stream=False)
         refused(stage.flights[0], 429, (b"retry-after", b"0"))
         refused(stage.flights[1], 429, (b"retry-after", b"0"))
-        assert [f.at for f in stage.flights] == ["a", "a", "b"]
+        assert [(f.at, f.asked["model"]) for f in stage.flights] == [("a", "m"), ("a", "m"), ("b", "m")]
+        assert served(stage) == ["key-one"], "the next request does"
 
     on_loop(story)
 

@@ -154,6 +154,22 @@ def test_refuse_names_what_only_the_apis_own_server_could_express(on_loop: OnLoo
     on_loop(story)
 
 
+def test_what_only_the_apis_own_server_can_be_asked_goes_nowhere_else(on_loop: OnLoop) -> None:
+    def story() -> None:
+        only = PLAIN._replace(only="Only its own server has that.")
+        for policy in ("next", "drop", "refuse"):
+            stage = Stage("ba", backends=SPEAKS, unsupported=policy)
+            one = ask(stage, only)
+            assert stage.flights[0].at == "a"
+            stage.flights[0].fail(K.RESET)
+            assert one.client.failure is not None and one.client.failure.kind is K.RESET
+            alone = ask(Stage("b", unsupported=policy), only)
+            assert alone.client.failure is not None
+            assert alone.client.failure.message == "Only its own server has that."
+
+    on_loop(story)
+
+
 def test_an_answer_that_is_held_is_sent_when_it_is_whole(on_loop: OnLoop) -> None:
     def story() -> None:
         stage = Stage("ab", backends=SPEAKS, on_cut="hold")

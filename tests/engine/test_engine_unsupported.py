@@ -178,6 +178,18 @@ def test_refuse_tells_of_the_outage_of_those_that_can(on_loop: OnLoop) -> None:
     on_loop(story)
 
 
+def test_the_outage_may_be_an_open_circuit(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Stage("ab", backends=UNABLE, unsupported="refuse", direct=True)
+        stage.fails("b")
+        sent = len(stage.flights)
+        one = ask(stage)
+        assert len(stage.flights) == sent
+        assert one.client.failure is not None and one.client.failure.kind is K.REFUSED
+
+    on_loop(story)
+
+
 def test_a_target_that_cannot_be_asked_at_all_costs_nothing(on_loop: OnLoop) -> None:
     def story() -> None:
         stage = Stage("ab", backends={"a": {"type": "llama-server"}}, max_attempts=1)
@@ -253,6 +265,17 @@ def test_among_those_that_all_lack_it_a_hedge_is_as_ever(on_loop: OnLoop) -> Non
     on_loop(story)
 
 
+def test_the_first_that_is_really_asked_is_hedged_though_another_could_not_be(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Stage("abc", backends={"a": {"type": "llama-server"}}, hedge=HEDGE)
+        one = ask(stage, stream=True, temperature=0.5)
+        assert [f.at for f in stage.flights] == ["b"]
+        one.pass_time(1.5)
+        assert [f.at for f in stage.flights] == ["b", "c"]
+
+    on_loop(story)
+
+
 def test_with_refuse_a_hedge_goes_to_those_that_can_alone(on_loop: OnLoop) -> None:
     def story() -> None:
         stage = Stage("bac", backends=UNABLE, unsupported="refuse", hedge=HEDGE)
@@ -288,11 +311,12 @@ def test_an_answer_is_gone_on_with_by_one_that_lacks_it_unless_the_route_refuses
 ) -> None:
     def story() -> None:
         unable = {"a": {"type": "ollama", "prefill": True}}
-        stage = Stage("ba", backends=unable, unsupported=policy, on_cut="continue")
+        stage = Stage("bac", backends=unable, unsupported=policy, on_cut="continue")
         one = ask(stage, stream=True, seed=7)
         stage.flights[0].stream(word("Hello"))
         stage.flights[0].fail(K.RESET)
         asked = [f for f in stage.flights[1:] if f.at == "a"]
+        assert len(stage.flights) == 2, "by one way at a time"
         assert bool(asked) is goes_on
         if goes_on:
             assert asked[0].asked["messages"][-1]["content"] == "Hello"
