@@ -1,4 +1,4 @@
-"""The backend types there are: an explicit table, no discovery."""
+"""The backend types there are: an explicit table; what other packages bring is asked for by its name alone."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from proxy.backends.openai_responses import ResponsesDialect
 from proxy.backends.openai_spec import OpenAICompatible
 from proxy.backends.providers import CLOUD, OPENAI
 from proxy.backends.servers import OWN
+from proxy.config.extensions import Extension, extension
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.values import Backend
 from proxy.core.call import Origin
@@ -59,7 +60,7 @@ def bind(backend: Backend, target: Target) -> Dialect:
     A target with an empty model serves whichever model a request names, without the `backend/` before it.
     Raises `ValueError` for an unknown type, a base URL that cannot be used or a header that cannot be sent.
     """
-    native = NATIVE.get(backend.type)
+    native = NATIVE.get(backend.type) or _brought(backend.type)
     if native is not None:
         return native.bind(backend, target)
     spec = _spec(backend)
@@ -69,8 +70,13 @@ def bind(backend: Backend, target: Target) -> Dialect:
 
 def origin(backend: Backend) -> Origin:
     """Where a network backend is. Raises `ValueError` as `bind` does. (A local model's place says where it is.)"""
-    native = NATIVE.get(backend.type)
+    native = NATIVE.get(backend.type) or _brought(backend.type)
     return native.origin(backend) if native is not None else _address(_spec(backend), backend).origin
+
+
+def _brought(type_: str) -> Extension | None:
+    """A type of another package."""
+    return None if type_ in SPECS else extension(type_)
 
 
 def _kind(spec: OpenAICompatible, where: Address, backend: Backend, target: Target) -> type[OpenAIDialect]:

@@ -10,7 +10,7 @@ from proxy.config.abilities import ability_of, declared
 from proxy.config.check import Found
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.refs import digest
-from proxy.config.spec.options import OPTIONS
+from proxy.config.spec.options import options_of
 from proxy.config.spec.top import LEDGER_PATH
 from proxy.config.values import Backend, CallerKey, Config, Cors, LeftOut, Listen, LocalModel, Store
 from proxy.config.variables import why_missing
@@ -80,7 +80,7 @@ def _backend(name: str, plain: Plain, missing: tuple[str, ...]) -> Backend:
         headers=_headers([plain]),
         concurrency=plain.get("concurrency"),
         missing=missing,
-        options=MappingProxyType({key.name: plain[key.name] for key in OPTIONS.get(row.name, ()) if key.name in plain}),
+        options=MappingProxyType({key.name: plain[key.name] for key in options_of(row.name) if key.name in plain}),
         engine=plain.get("engine", "auto"),
         isolation=plain.get("isolation", "process"),
         models=MappingProxyType(models),

@@ -136,8 +136,23 @@ class Checker:
                 chosen.mark, _under(path, variants.key), f"a variable cannot stand here, expected {one_of(words)}"
             )
             return None
-        found = self.check(Choice(words), chosen, _under(path, variants.key))
+        at = _under(path, variants.key)
+        try:
+            table = self._further(variants, chosen)
+        except ValueError as error:
+            self._say(chosen.mark, at, str(error))
+            return None
+        if table is not None:
+            return self._table(table, node, path)
+        if not isinstance(chosen, Scalar) or chosen.text not in words:
+            words = (*words, *variants.names_of_more())
+        found = self.check(Choice(words), chosen, at)
         return None if found is None else self._table(variants.tables[found.value], node, path)
+
+    def _further(self, variants: Variants, chosen: Node) -> Table | None:
+        if not isinstance(chosen, Scalar) or chosen.kind is not Kind.TEXT or chosen.text in variants.tables:
+            return None
+        return variants.more(chosen.text)
 
     def _map(self, kind: MapOf, node: Node, path: str) -> Found | None:
         if not isinstance(node, Mapping):

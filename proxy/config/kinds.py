@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from proxy.config.backend_type import LOCAL
 from proxy.config.backend_type import BackendType as BackendType
+from proxy.config.extensions import extension
 from proxy.config.providers import PROVIDERS
 
-BACKEND_TYPES = {
-    row.name: row
+
+class Types(dict[str, BackendType]):
+    """Wayline's own types by name. What another package brings is found by its name, and stands in no list of them."""
+
+    def __missing__(self, name: str) -> BackendType:
+        found = extension(name)
+        if found is None:
+            raise KeyError(name)
+        return found.kind
+
+
+BACKEND_TYPES = Types(
+    (row.name, row)
     for row in (
         BackendType(
             "openai",
@@ -69,4 +81,4 @@ BACKEND_TYPES = {
         BackendType("llamacpp", "llama.cpp models that Wayline runs itself", "", ours=True, free=True, timeouts=LOCAL),
         *PROVIDERS,
     )
-}
+)

@@ -1,4 +1,4 @@
-"""The providers that speak OpenAI's API, as the configuration knows them. In what they differ: backends/providers.py."""
+"""The providers that speak OpenAI's API, as the configuration knows them. How they differ: backends/providers.py."""
 
 from __future__ import annotations
 

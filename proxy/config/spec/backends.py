@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from proxy.config.extensions import extension, installed
 from proxy.config.kinds import BACKEND_TYPES, BackendType
 from proxy.config.spec.numbers import Whole
-from proxy.config.spec.options import OPTIONS
+from proxy.config.spec.options import options_of
 from proxy.config.spec.scalars import Choice, Flag, Text, Url
 from proxy.config.spec.settings import PREFILL, SETTINGS, concurrency
 from proxy.config.spec.shapes import Implied, Key, ListOf, MapOf, Table, Variants
@@ -88,7 +89,7 @@ def _table(row: BackendType) -> Table:
     if row.ours:
         return Table(f"a backend of type {row.name}", (kind, *_OURS), variables_may_be_unset=True)
     address = Key("base_url", Url(), row.address, row.base_url, required=row.base_url is None)
-    keys = (kind, address, *OPTIONS.get(row.name, ()), *_NETWORK)
+    keys = (kind, address, *options_of(row.name), *_NETWORK)
     return Table(f"a backend of type {row.name}", keys, variables_may_be_unset=True, implied=_implied(row))
 
 
@@ -100,10 +101,18 @@ def _implied(row: BackendType) -> Implied | None:
     return Implied("api_key", row.key_variable, _KEYS | elsewhere, _KEY_HEADERS)
 
 
+def _brought(name: str) -> Table | None:
+    """The table of a type that another package brings. Raises `ValueError` where it cannot be used."""
+    found = extension(name)
+    return None if found is None else _table(found.kind)
+
+
 BACKEND = Variants(
     "a backend",
     "type",
     "What it speaks: " + "; ".join(f"`{row.name}`: {row.doc}" for row in BACKEND_TYPES.values()) + ".",
     {row.name: _table(row) for row in BACKEND_TYPES.values()},
+    more=_brought,
+    names_of_more=installed,
 )
 BACKENDS = MapOf("backends", BACKEND_NAME, BACKEND, least=1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from proxy.config.extensions import extension
+from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.spec.options_anthropic import ANTHROPIC
 from proxy.config.spec.options_azure import AZURE
 from proxy.config.spec.options_bedrock import BEDROCK
@@ -27,3 +29,12 @@ _OWN: Mapping[str, tuple[Key, ...]] = {
 }
 OPTIONS: Mapping[str, tuple[Key, ...]] = with_tokens(_OWN)
 """The keys stand on the backend itself, and reach its dialect as `Backend.options`."""
+
+
+def options_of(type_: str) -> tuple[Key, ...]:
+    """Those of a type, also of one that another package brings."""
+    known = OPTIONS.get(type_)
+    if known is not None:
+        return known
+    brought = extension(type_) if type_ not in BACKEND_TYPES else None
+    return () if brought is None else brought.options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -53,6 +53,11 @@ class Variants:
     key: str
     doc: str
     tables: Mapping[str, Table] = field(hash=False)
+    more: Callable[[str], Table | None] = lambda _: None
+    """The table of a word that is in none of these. Raises `ValueError`, with the reason, where there is one that
+    cannot be used."""
+    names_of_more: Callable[[], tuple[str, ...]] = tuple
+    """The words for which `more` has one."""
 
 
 @dataclass(frozen=True, slots=True)
