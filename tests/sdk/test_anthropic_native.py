@@ -17,7 +17,7 @@ from anthropic import Anthropic, NotFoundError
 from proxy.testing.exchange import Exchange, load
 from tests.sdk.serving import Serving, serving
 from tests.upstream import Answer, InThread, Request, Upstream, in_thread
-from tests.upstream_answers import SSE_HEADERS, error, ok, plain, raw_stream
+from tests.upstream_answers import DONE, SSE_HEADERS, delta, error, last, ok, plain, raw_stream, role, sse, word
 from tests.upstream_steps import Behaviour
 
 RECORDED = [
@@ -27,6 +27,7 @@ RECORDED = [
 ]
 CONFIG = """
 listen: {{port: 0}}
+direct: true
 ledger: {{path: {directory}/ledger.db}}
 backends:
   claude: {{type: anthropic, base_url: "{upstream}", api_key: sk-ant-of-the-gateway}}
@@ -37,8 +38,12 @@ routes:
   claude-first: {{targets: [claude/claude-sonnet-4-5, open/gpt]}}
 """
 HI: Any = [{"role": "user", "content": "Hi"}]
-OTHERWISE: Answer = ok()
 MARK = {"type": "ephemeral", "ttl": "1h"}
+
+
+def thinks(_: Request, n: int) -> Behaviour:
+    """A stream of another provider that shows its reasoning."""
+    return raw_stream(role(), sse(delta({"reasoning_content": "Hm."})), word("Found it."), last("stop"), DONE)
 
 
 class Replay:
@@ -53,10 +58,11 @@ class Replay:
         self.fails = False
         self.piece = 1000
         self.counts = error(500)
+        self.otherwise: Answer = ok()
 
     def __call__(self, request: Request, n: int) -> Behaviour:
         if not request.path.startswith("/v1/messages"):
-            return OTHERWISE(request, n)
+            return self.otherwise(request, n)
         if request.path.endswith("/count_tokens"):
             return self.counts
         if self.fails:
@@ -215,3 +221,30 @@ def test_tokens_for_a_target_of_another_dialect_are_estimated(there: There) -> N
     assert raw.headers["x-wayline-estimated"] == "true"
     assert raw.parse().input_tokens < more.input_tokens
     assert not there.up.requests
+
+
+def test_a_conversation_of_three_turns_that_changes_provider_at_each(there: There) -> None:
+    """Anthropic thinks and calls a tool; another, which thinks without a signature, goes on; Anthropic ends."""
+    there.replay.exchange = next(one for one in RECORDED if one.id == "anthropic-070")
+    asked: Any = {key: there.replay.exchange.sent[key] for key in ("max_tokens", "tools", "thinking")}
+    messages: list[Any] = [{"role": "user", "content": "Look it up."}]
+    with Anthropic(base_url=there.server.url, api_key="any", max_retries=0) as sdk:
+        with sdk.messages.stream(model="claude", messages=messages, **asked) as stream:
+            first = stream.get_final_message()
+        thinking, *_, use = first.content
+        assert thinking.type == "thinking" and thinking.signature and use.type == "tool_use"
+        result = {"type": "tool_result", "tool_use_id": use.id, "content": "found"}
+        messages += [{"role": "assistant", "content": first.content}, {"role": "user", "content": [result]}]
+        there.replay.otherwise = thinks
+        with sdk.messages.stream(model="open/thinker", messages=messages, **asked) as stream:
+            second = stream.get_final_message()
+        assert [block.type for block in second.content] == ["thinking", "text"]
+        messages += [{"role": "assistant", "content": second.content}, {"role": "user", "content": "Thanks."}]
+        there.replay.exchange = RECORDED[0]
+        sdk.messages.create(model="claude", messages=messages, max_tokens=5)
+    _, other, end = (request.json for request in there.up.requests)
+    assert [message["role"] for message in other["messages"]] == ["user", "assistant", "tool"]
+    assert other["messages"][1]["tool_calls"][0]["id"] == other["messages"][2]["tool_call_id"] == use.id
+    again = [message["content"] for message in end["messages"]]
+    assert again[1][0] == {"type": "thinking", "thinking": thinking.thinking, "signature": thinking.signature}
+    assert [block["type"] for block in again[3]] == ["text"], "thinking that it did not sign is not shown to Anthropic"
