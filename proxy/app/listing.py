@@ -14,10 +14,11 @@ from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.prices import Known, ask
 from proxy.config.values import Backend, Config
 from proxy.core.ability import Ability
-from proxy.core.call import Headers
+from proxy.core.call import Headers, HttpCall
 from proxy.core.dialect import Malformed
 from proxy.core.failure import Failure
 from proxy.core.price import FREE
+from proxy.credentials.build import credential_of
 from proxy.net.flight import Net
 
 PATIENCE = 15.0
@@ -78,12 +79,15 @@ async def _listed(net: Net, backend: Backend) -> Listed:
         return told._replace(offers=tuple(Offer(m.name, Ability(m.n_ctx)) for m in backend.models.values()))
     try:
         call = listing(backend)
+        signed = None if call is None else await _signed(backend, call)
     except ValueError as error:
         return told._replace(reason=str(error))
-    if call is None:
+    if signed is None:
         return told._replace(reason="its API has no list of models")
+    if isinstance(signed, Failure):
+        return told._replace(reason=signed.message)
     body = _Body(asyncio.get_running_loop().create_future())
-    flight = net.send(origin(backend), call, body, connect=CONNECT)
+    flight = net.send(origin(backend), signed, body, connect=CONNECT)
     try:
         async with asyncio.timeout(PATIENCE):
             failure = await body.ended
@@ -92,6 +96,14 @@ async def _listed(net: Net, backend: Backend) -> Listed:
     finally:
         flight.abort()
     return _read(told, body, failure)
+
+
+async def _signed(backend: Backend, call: HttpCall) -> HttpCall | Failure:
+    credential = credential_of(backend)
+    if credential is None:
+        return call
+    signed = credential.sign(call)
+    return signed if isinstance(signed, HttpCall) else await signed
 
 
 def _read(told: Listed, body: _Body, failure: Failure | None) -> Listed:
@@ -109,7 +121,7 @@ def completed(config: Config, found: Iterable[Listed]) -> list[Listed]:
     """With what is known besides: abilities by name, prices and contexts by genai-prices, 0 for what runs at home."""
     rows = list(found)
     asked = [
-        (config.backends[row.backend].base_url, offer.name)
+        (_known_at(config.backends[row.backend]), offer.name)
         for row in rows
         for offer in row.offers
         if not BACKEND_TYPES[row.type].free
@@ -119,8 +131,13 @@ def completed(config: Config, found: Iterable[Listed]) -> list[Listed]:
     return [row._replace(offers=tuple(_completed(config, row, offer, known) for offer in row.offers)) for row in rows]
 
 
+def _known_at(backend: Backend) -> str:
+    """The address by which genai-prices knows its models."""
+    return BACKEND_TYPES[backend.type].priced_at or backend.base_url
+
+
 def _completed(config: Config, row: Listed, offer: Offer, known: dict[tuple[str, str], Known]) -> Offer:
-    said = known.get((config.backends[row.backend].base_url, offer.name), Known())
+    said = known.get((_known_at(config.backends[row.backend]), offer.name), Known())
     ability = offer.ability.over(ability_of(offer.name)).over(Ability(context=said.context))
     price = FREE if BACKEND_TYPES[row.type].free else offer.price or said.price
     return offer._replace(ability=ability, price=price)

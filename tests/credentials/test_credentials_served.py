@@ -63,6 +63,10 @@ class Upstream(BaseHTTPRequestHandler):
         else:
             self._whole(ANSWER.body, "application/json")
 
+    def do_GET(self) -> None:
+        good = self.headers["Authorization"] == "Bearer tok-of-the-file"
+        self._whole(json.dumps({"data": [{"id": "a-model"}]} if good else {}).encode(), "application/json")
+
     def _whole(self, body: bytes, kind: str) -> None:
         self.send_response(200)
         self.send_header("Content-Type", kind)
@@ -136,6 +140,17 @@ def test_a_token_of_a_file_is_sent(serving: Serving, upstream: tuple[str, list[s
         found = client.chat.completions.create(model="own", messages=[{"role": "user", "content": "Hi"}])
     assert found.choices[0].message.content == "Hi"
     assert upstream[1] == []
+
+
+def test_a_list_of_models_is_asked_for_with_the_token_too(upstream: tuple[str, list[str]], tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("tok-of-the-file")
+    path = tmp_path / "routes.yaml"
+    path.write_text(CONFIG.format(url=upstream[0], token=tmp_path / "token"))
+    done = CliRunner().invoke(wayline, ["models", "--config", str(path), "--provider", "own"])
+    assert "a-model" in done.stdout, done.output
+    (tmp_path / "token").unlink()
+    done = CliRunner().invoke(wayline, ["models", "--config", str(path), "--provider", "own"])
+    assert "token_file cannot be read" in done.output
 
 
 def test_a_check_says_what_calls_are_signed_with(tmp_path: Path) -> None:
