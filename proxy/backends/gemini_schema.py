@@ -12,6 +12,7 @@ from typing import Any
 
 _MOST_NODES = 4096
 """References can make a schema as large as one likes; beyond this, objects are left open."""
+_DEEPEST = 48
 _SAME_REFERENCE = 2
 """So often a recursive definition is written out."""
 _PLAIN = ("title", "description", "pattern")
@@ -43,21 +44,30 @@ def schema_of(schema: Mapping[str, Any]) -> dict[str, Any]:
 class Translation:
     """Of one schema, whose root its references begin at."""
 
-    __slots__ = ("_left", "_path", "_root")
+    __slots__ = ("_depth", "_left", "_path", "_root")
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
         self._left = _MOST_NODES
+        self._depth = 0
         self._path: list[str] = []
         """The references that led to here."""
 
     def node(self, schema: object) -> dict[str, Any]:
         """One schema, wherever it stands."""
         self._left -= 1
-        if self._left < 0:
+        if self._left < 0 or self._depth >= _DEEPEST:
             return {"type": "OBJECT"}
         if not isinstance(schema, Mapping):
             return _anything()
+        self._depth += 1
+        path = len(self._path)
+        made = self._node(schema)
+        del self._path[path:]
+        self._depth -= 1
+        return made
+
+    def _node(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         pointer = schema.get("$ref")
         if isinstance(pointer, str):
             return self._referred(pointer, schema)
@@ -80,9 +90,7 @@ class Translation:
             return _described({"type": "OBJECT"}, schema.get("description") or found.get("description"))
         beside = {name: value for name, value in schema.items() if name != "$ref"}
         self._path.append(pointer)
-        made = self.node({**found, **beside})
-        self._path.pop()
-        return made
+        return self.node({**found, **beside})
 
     def _all_of(self, schema: Mapping[str, Any], parts: list[Any]) -> dict[str, Any]:
         whole = {name: value for name, value in schema.items() if name != "allOf"}
@@ -102,6 +110,9 @@ class Translation:
             pointer = part.get("$ref") if isinstance(part, Mapping) else None
             if not isinstance(pointer, str):
                 break
+            if self._path.count(pointer) >= _SAME_REFERENCE:
+                return {}
+            self._path.append(pointer)
             part = _at(self._root, pointer)
         return {k: v for k, v in part.items() if k not in ("allOf", "$ref")} if isinstance(part, Mapping) else {}
 

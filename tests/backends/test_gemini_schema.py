@@ -162,6 +162,14 @@ def test_a_recursive_definition_is_written_out_twice_and_then_left_open() -> Non
     assert made["properties"]["next"] == {"type": "OBJECT", "properties": {"next": {"type": "OBJECT"}}}
 
 
+@pytest.mark.parametrize("depth", [50, 5000])
+def test_no_depth_is_too_much(depth: int) -> None:
+    """Neither of definitions that lead to one another, nor of definitions that are all of themselves."""
+    defs = {f"d{n}": {"properties": {"a": {"$ref": f"#/$defs/d{n + 1}"}}} for n in range(depth)}
+    check("Schema", schema_of({"$ref": "#/$defs/d0", "$defs": defs}))
+    check("Schema", schema_of({"type": "array", "items": {"allOf": [{"$ref": "#"}]}}))
+
+
 def test_references_cannot_make_a_schema_endless() -> None:
     """2 to the 40th nodes, were they all written out."""
     defs = {f"d{n}": {"properties": {x: {"$ref": f"#/$defs/d{n + 1}"} for x in "ab"}} for n in range(40)}
