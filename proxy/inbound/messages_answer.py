@@ -110,8 +110,10 @@ def usage_of(usage: Mapping[str, Any], request: ChatRequest, chars: int) -> dict
         return _counts(of_request(request.body), of_chars(chars), 0, 0, 0)
     details, spent = members(usage.get("prompt_tokens_details")), members(usage.get("completion_tokens_details"))
     cached = _count(details, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens")
-    written = _count(details, "cache_write_tokens")
-    fresh = max(_count(usage, "prompt_tokens") - cached - written, 0)
+    asked = _count(usage, "prompt_tokens")
+    cached = min(cached, asked)  # Azure has been seen to report more of them than there were
+    written = min(_count(details, "cache_write_tokens"), asked - cached)
+    fresh = asked - cached - written
     return _counts(fresh, _count(usage, "completion_tokens"), cached, written, _count(spent, "reasoning_tokens"))
 
 
