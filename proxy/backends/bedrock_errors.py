@@ -44,7 +44,7 @@ _KINDS = {
 """By the type in lower case. All others, `ValidationException` above all, are told by their text."""
 
 _NOT_HERE = re.compile(
-    r"model identifier is invalid|on-demand throughput isn.t supported|end of (?:its )?life|legacy"
+    r"model identifier is invalid|on-demand throughput isn.t supported|end of (?:its )?life|provider as legacy"
     r"|(?:don.t have|do not have|no) access to the (?:specified )?model|could not resolve the foundation model"
 )
 _TEXTS = (

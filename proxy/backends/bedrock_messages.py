@@ -170,8 +170,8 @@ class _Writer:
         """Every call must have its result in the next message."""
         sent = [one for waiting in self._open.values() for one in waiting]
         self._open.clear()
-        content = [{"text": _NO_RESULT}]
-        return [{"toolResult": {"toolUseId": one, "content": content, "status": "error"}} for one in sent]
+        status = {"status": "error"} if self._model.says_failed else {}
+        return [{"toolResult": {"toolUseId": one, "content": [{"text": _NO_RESULT}], **status}} for one in sent]
 
     def _blocks(self, parts: tuple[Text | Media, ...]) -> list[Block]:
         blocks: list[Block] = []

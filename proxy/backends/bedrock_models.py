@@ -29,6 +29,7 @@ _FAMILIES = (
 _GPT = re.compile(r"openai\.gpt-\d")
 _CACHES = frozenset({"anthropic", "nova", "nova2", ""})
 """Families that take cache points; what is behind an application's own profile (`""`) may be one of them."""
+_STATUS = frozenset({"anthropic", "nova", "nova2"})
 
 
 class Model(NamedTuple):
@@ -40,6 +41,8 @@ class Model(NamedTuple):
     caches: bool
     """It takes cache points in what is said to it."""
     caches_tools: bool
+    says_failed: bool
+    """It takes results of tools with a status."""
     signs: str
     """The format of the thoughts that it takes back."""
     samples: bool
@@ -60,6 +63,7 @@ def model_of(model: str) -> Model:
         claude,
         family in _CACHES,
         family == "anthropic",
+        family in _STATUS,
         CLAUDE if claude else _OTHERS,
         not _GPT.search(name) and (claude is None or claude.samples),
         "gpt-oss" in name,

@@ -78,7 +78,7 @@ def write(asked: Mapping[str, Any], model: Model, *, prefill: bool) -> Written |
         body["system"] = history.system
     tools(asked, body, more, model, history.tools, lost)
     answer_form(asked, body, model, lost)
-    config = _limits(asked, lost)
+    config = _limits(asked, model, lost)
     stuck = history.prefilled or history.thoughtless
     _think(asked, body, more, config, model, stuck, lost)
     _sample(asked, config, more, model, lost)
@@ -131,7 +131,7 @@ def _is_label(value: object) -> bool:
     return isinstance(value, str) and _LABEL.fullmatch(value) is not None
 
 
-def _limits(asked: Mapping[str, Any], lost: list[str]) -> dict[str, Any]:
+def _limits(asked: Mapping[str, Any], model: Model, lost: list[str]) -> dict[str, Any]:
     config: dict[str, Any] = {}
     for name in ("max_completion_tokens", "max_tokens"):
         value = asked.get(name)
@@ -140,6 +140,9 @@ def _limits(asked: Mapping[str, Any], lost: list[str]) -> dict[str, Any]:
             break
     stop = asked.get("stop")
     stops = [one for one in (stop if isinstance(stop, list) else [stop]) if isinstance(one, str) and one]
+    if model.claude is not None and any(one.isspace() for one in stops):  # "must contain non-whitespace"
+        stops = [one for one in stops if not one.isspace()]
+        lost.append("stop")
     if stops:
         config["stopSequences"] = stops
     return config

@@ -6,6 +6,7 @@ import os
 from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from proxy.config.values import Backend
 from proxy.core.credential import Credential
@@ -21,6 +22,9 @@ T = TypeVar("T")
 BEDROCK_KEY = "AWS_BEARER_TOKEN_BEDROCK"
 """Where AWS's own SDKs look for an API key of Bedrock's, before they look for anything to sign with."""
 
+_COMMANDS: WeakValueDictionary[tuple[str, tuple[str, ...]], Kept[str]] = WeakValueDictionary()
+"""Tokens by their commands, while a configuration has them: a new one that says the same does not run them again."""
+
 
 def credential_of(backend: Backend) -> Credential | None:
     """What signs the calls of this backend; `None`: nothing, or a fixed key that its dialect sends itself.
@@ -34,7 +38,7 @@ def credential_of(backend: Backend) -> Credential | None:
     if len(asked) > 1:
         raise ValueError(f"backend {backend.name!r} has {' and '.join(asked)}: expected one of them")
     if options.get("token_command"):
-        return Bearer(_kept(backend, CommandToken(options["token_command"])))
+        return Bearer(_by_command(backend, tuple(options["token_command"])))
     if options.get("token_file"):
         return Bearer(_kept(backend, FileToken(options["token_file"])))
     if asked:
@@ -54,6 +58,13 @@ def _aws(backend: Backend) -> Credential:
     _needs(backend, "botocore", "botocore", "bedrock")
     scheme = backend.base_url.partition(":")[0] or "https"
     return SigV4(_kept(backend, AwsKeys(source)), source.region, scheme)
+
+
+def _by_command(backend: Backend, argv: tuple[str, ...]) -> Kept[str]:
+    known = _COMMANDS.get((backend.name, argv))
+    if known is None:
+        known = _COMMANDS[backend.name, argv] = _kept(backend, CommandToken(argv))
+    return known
 
 
 def _kept(backend: Backend, fetch: Callable[[], Awaitable[Lease[T] | Failure]]) -> Kept[T]:

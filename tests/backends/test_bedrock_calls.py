@@ -129,6 +129,12 @@ def test_calls_without_results_get_one_and_results_without_calls_are_words() -> 
     ]
 
 
+def test_that_a_result_is_missing_is_said_with_a_status_where_the_model_takes_one() -> None:
+    messages = [HELLO, {"role": "assistant", "tool_calls": [CALL]}, HELLO]
+    for model, there in ((CLAUDE, True), (NOVA2, True), (MISTRAL, False)):
+        assert ("status" in sent(model, messages=messages)["messages"][2]["content"][0]["toolResult"]) is there
+
+
 def test_ids_of_other_providers_are_made_acceptable_and_stay_the_same_ones() -> None:
     call = {**CALL, "id": "fc_9|x" + "y" * 90}
     result = {"role": "tool", "tool_call_id": call["id"], "content": "1"}
@@ -342,6 +348,11 @@ def test_what_changes_nothing_is_left_out_in_silence_and_what_does_is_named() ->
 def test_models_with_open_weights_take_openais_own_parameters() -> None:
     assert sent(OSS, seed=7)["additionalModelRequestFields"] == {"seed": 7}
     assert lost(GPT, temperature=0.2, top_p=0.5, stop=["x"]) == ("temperature", "top_p", "stop")
+
+
+def test_stops_of_white_space_alone_are_not_for_claude() -> None:
+    assert lost(stop=["\n", "END"]) == ("stop",)
+    assert sent(MISTRAL, stop=["\n"])["inferenceConfig"] == {"stopSequences": ["\n"]}
 
 
 def test_converses_own_parameters_are_handed_on() -> None:

@@ -93,7 +93,7 @@ def upstream() -> Iterator[tuple[str, list[str]]]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", handler.wrong  # type: ignore[attr-defined]
+        yield f"http://127.0.0.1:{server.server_port}", handler.wrong  # type: ignore[attr-defined]  # it is our own class
         server.shutdown()
         thread.join()
 

@@ -113,7 +113,7 @@ def test_a_service_accounts_file_gives_a_token_for_the_cloud(
         assert isinstance(credential.sign(call), HttpCall)
 
     asyncio.run(main())
-    assert google.RequestHandlerClass.asked == [SCOPE]  # type: ignore[attr-defined]
+    assert google.RequestHandlerClass.asked == [SCOPE]  # type: ignore[attr-defined]  # it is our own class
 
 
 def test_on_googles_own_machines_the_metadata_server_gives_it(
@@ -142,7 +142,7 @@ def test_a_file_that_is_none_says_so_and_nothing_of_what_is_in_it(
 def test_an_endpoint_that_refuses_is_a_failure_and_a_mended_file_is_read_again(
     google: HTTPServer, account: Path, call: HttpCall, sign: Sign
 ) -> None:
-    google.RequestHandlerClass.status = 400  # type: ignore[attr-defined]
+    google.RequestHandlerClass.status = 400  # type: ignore[attr-defined]  # it is our own class
     found: Any = asyncio.run(sign(vertex(credentials_file=str(account)), call))
     assert found.kind is FailureKind.KEY_REFUSED
     assert "RefreshError" in found.message

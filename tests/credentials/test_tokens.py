@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -229,6 +230,31 @@ def test_a_plain_key_needs_no_credential_and_two_at_once_are_refused() -> None:
         credential_of(Backend("b", "azure", api_key=key, options={"token_file": "/run/token"}))
     with pytest.raises(ValueError, match="token_command and token_file"):
         credential_of(Backend("b", "azure", options={"token_file": "/run/token", "token_command": ["x"]}))
+
+
+def test_a_configuration_that_is_read_anew_does_not_run_the_same_command_again(call: HttpCall, sign: Sign) -> None:
+    def made(name: str, word: str) -> Credential:
+        found = credential_of(Backend(name, "openai", options={"token_command": python(f"print('{word}')")}))
+        assert found is not None
+        return found
+
+    async def main() -> None:
+        old = made("b", "t")
+        await sign(old, call)
+        assert isinstance(made("b", "t").sign(call), HttpCall)
+        for other in (made("b", "u"), made("c", "t")):
+            waiting = other.sign(call)
+            assert not isinstance(waiting, HttpCall)
+            assert isinstance(await waiting, HttpCall)
+
+    asyncio.run(main())
+
+
+def test_a_command_is_run_on_the_loop_that_serves(clock: Any) -> None:
+    async def main() -> Any:
+        return await CommandToken(python("print('tok')"), clock=clock)()
+
+    assert uvloop.run(main()).value == "tok"
 
 
 def test_no_printed_form_holds_a_token(call: HttpCall, sign: Sign) -> None:
