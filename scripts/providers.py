@@ -77,7 +77,7 @@ def types(table: Table) -> str:
         )
         source = f"[{spec.dated}]({spec.source})" if spec.source else ""
         rows.append([f"`{name}`", row.doc, where, f"`{row.key_variable}`" if row.key_variable else "", source])
-    return table(("type", "is", "address", "key", "looked at"), rows)
+    return table(("type", "is", "address", "key", "page, as of"), rows)
 
 
 def differences(table: Table) -> str:
@@ -95,7 +95,7 @@ def families(table: Table) -> str:
     rows = []
     for name, spec in sorted(OWN_SPECS.items()):
         rows += [[f"`{name}`", *_family(family)] for family in spec.families if name not in ("azure", "github-models")]
-    return table(("type", "models", "do not take", "call otherwise", "take only", "looked at"), rows)
+    return table(("type", "models", "do not take", "call otherwise", "take only", "page, as of"), rows)
 
 
 def servers(table: Table) -> str:
@@ -113,10 +113,9 @@ def _family(family: Family) -> list[str]:
     if only and family.free:
         efforts = " or ".join("none given" if effort is None else f"`{effort}`" for effort in family.free)
         only += f" (unless `reasoning_effort` is {efforts})"
-    models = f"`{family.models}`".replace("|", "\\|") if family.models else "all others"
     lacks = [_listed(family.refuses)] if family.refuses else []
     lacks += [] if family.prefill else ["going on with an answer"]
-    return [models, ", ".join(lacks), _renamed(family.renames), only, f"[{family.dated}]({family.source})"]
+    return [family.called, ", ".join(lacks), _renamed(family.renames), only, f"[{family.dated}]({family.source})"]
 
 
 def _listed(names: Iterable[str]) -> str:

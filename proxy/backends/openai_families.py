@@ -31,6 +31,7 @@ _NOT = frozenset({"logit_bias", "prediction"})
 FAMILIES = (
     Family(
         _BEFORE + r"gpt-(?:4o(?:-mini)?-search|5(?:\.\d)?-search)",
+        "the search models",
         _API,
         _SEEN,
         refuses=_NOT
@@ -40,6 +41,7 @@ FAMILIES = (
     ),
     Family(
         _BEFORE + r"o(?:3(?!-mini)|4-mini)(?!\w)",
+        "o3, o4-mini",
         _REASONING,
         _SEEN,
         refuses=_NOT | {"stop", "parallel_tool_calls"},
@@ -48,15 +50,17 @@ FAMILIES = (
     ),
     Family(
         _BEFORE + r"(?:o1|o3-mini|codex-mini)(?!\w)",
+        "o1, o3-mini, codex-mini",
         _REASONING,
         _SEEN,
         refuses=_NOT | {"parallel_tool_calls"},
         renames=_LIMIT,
         only={**_SAMPLING, **_PENALTIES},
     ),
-    Family(_BEFORE + r"gpt-5(?:\.\d+)?-chat", _LATEST, _SEEN),
+    Family(_BEFORE + r"gpt-5(?:\.\d+)?-chat", "gpt-5-chat", _LATEST, _SEEN),
     Family(  # the ones that always reason
         _BEFORE + r"gpt-5(?:\.\d+)?(?:-\w+)*-(?:pro|codex)(?!\w)",
+        "gpt-5-pro, gpt-5-codex, and those of 5.1 and later",
         _LATEST,
         _SEEN,
         refuses=_NOT | {"stop"},
@@ -65,6 +69,7 @@ FAMILIES = (
     ),
     Family(  # these reason only when asked to, and sample as told while they don't
         _BEFORE + r"gpt-5\.[1-4](?!\d)",
+        "gpt-5.1 to gpt-5.4",
         _LATEST,
         _SEEN,
         refuses=_NOT | {"stop"} | frozenset(_PENALTIES),
@@ -74,6 +79,7 @@ FAMILIES = (
     ),
     Family(
         _BEFORE + r"gpt-(?:5|[6-9])(?!\d)",
+        "gpt-5, gpt-5-mini, gpt-5-nano, and what is later than 5.4",
         _REASONING,
         _SEEN,
         refuses=_NOT | {"stop"},

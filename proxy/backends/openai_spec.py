@@ -46,10 +46,12 @@ class Family(NamedTuple):
 
     models: str
     """A regular expression for the beginning of the name, in any case."""
+    called: str
+    """The same for people."""
     source: str
-    """Where that is said."""
+    """The provider's page on it."""
     dated: str
-    """The ISO date on which it was looked at."""
+    """The ISO date as of which it is said here."""
     refuses: frozenset[str] = frozenset()
     renames: Mapping[str, str] = NOTHING
     only: Mapping[str, tuple[Any, ...]] = NOTHING
@@ -117,9 +119,9 @@ class OpenAICompatible:
     loading: str = ""
     """How it says that a model is not loaded yet."""
     source: str = ""
-    """Where what is said here comes from."""
+    """The provider's page on it."""
     dated: str = ""
-    """The ISO date on which that was looked at."""
+    """The ISO date as of which it is said here."""
 
     def at_home(self, host: str) -> bool:
         """Is this host the provider's own?"""

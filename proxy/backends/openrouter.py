@@ -33,10 +33,11 @@ SPEC = OpenAICompatible(
         Family(  # they go on with a message that comes last
             r"anthropic/claude-(?:3|opus-4(?:\.[015])?(?![.\d])|sonnet-4(?:\.5)?(?![.\d])|haiku-4\.5)"
             r"|mistralai/|deepseek/|moonshotai/",
+            "Claude up to 4.5, and those of Mistral, DeepSeek and Moonshot",
             _DOCS,
             _SEEN,
         ),
-        Family(r"", _DOCS, _SEEN, prefill=False),  # others begin a new one, or refuse it
+        Family(r"", "all others", _DOCS, _SEEN, prefill=False),  # others begin a new one, or refuse it
     ),
     charge=Charge(("cost",), more=("cost_details", "upstream_inference_cost")),
     limits="x-ratelimit-{limit,remaining,reset}, also in error.metadata.headers",

@@ -1,7 +1,8 @@
 """Providers that speak OpenAI's API, as data: what each does not take, calls otherwise, and tells.
 
 A parameter that a provider refuses, or takes and leaves out without a word, stands in `refuses`. Rows without a word
-about parameters take them as OpenAI does, or differ by model, which their errors tell. Adding one: docs/providers.md.
+about parameters take them as OpenAI does, or differ by model, which their errors tell. They were written from the
+providers' pages, public clients' code and recordings, not tried on the live services. Adding one: docs/providers.md.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _OPENAIS: frozenset[str] = frozenset()
 """In messages it takes what OpenAI's schema has, or is not known to do something with more."""
 _THOUGHTS = frozenset({"reasoning_content"})
 _SEEN = "2026-11-21"
+_GROK = "https://docs.x.ai/docs/guides/reasoning"
 _X_RATELIMIT = "x-ratelimit-{limit,remaining,reset}-{requests,tokens}"
 
 OPENAI = OpenAICompatible(
@@ -44,7 +46,9 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         refuses=_NO_LOGPROBS | _OPENAI_ONLY | {"logit_bias"},
         only=_ONE,
         prefill=Prefill(),
-        families=(Family(r"openai/gpt-oss", "https://console.groq.com/docs/prefilling", _SEEN, prefill=False),),
+        families=(
+            Family(r"openai/gpt-oss", "gpt-oss", "https://console.groq.com/docs/prefilling", _SEEN, prefill=False),
+        ),
         limits=_X_RATELIMIT,
         source="https://console.groq.com/docs/openai",
         dated=_SEEN,
@@ -76,16 +80,18 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         takes=_OPENAIS,
         refuses=_SOUND | {"logit_bias", "prediction", "verbosity", "web_search_options"},
         families=(
-            Family(r"grok-(?:.*non-reasoning|3(?!-mini)|2)", "https://docs.x.ai/docs/guides/reasoning", _SEEN),
+            Family(r"grok-(?:.*non-reasoning|3(?!-mini)|2)", "those that do not reason", _GROK, _SEEN),
             Family(
                 r"grok-(?:3-mini|4\.3)",
-                "https://docs.x.ai/docs/guides/reasoning",
+                "grok-3-mini, grok-4.3",
+                _GROK,
                 _SEEN,
                 refuses=_NO_PENALTIES | {"stop"},
             ),
             Family(
                 r"grok-",
-                "https://docs.x.ai/docs/guides/reasoning",
+                "all others",
+                _GROK,
                 _SEEN,
                 refuses=_NO_PENALTIES | {"stop", "reasoning_effort"},
             ),
@@ -121,7 +127,9 @@ CLOUD: Mapping[str, OpenAICompatible] = {
     ),
     "perplexity": OpenAICompatible(
         takes=_OPENAIS,
-        refuses=_NO_LOGPROBS | _SOUND | {"logit_bias", "parallel_tool_calls", "seed", "stop", "tool_choice", "tools"},
+        refuses=_NO_LOGPROBS
+        | _SOUND
+        | {"logit_bias", "parallel_tool_calls", "seed", "service_tier", "stop", "tool_choice", "tools"},
         renames=_LIMIT,
         only=_ONE,
         charge=Charge(("cost", "total_cost")),
@@ -156,6 +164,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         families=(
             Family(
                 r"kimi-",
+                "the Kimi models",
                 "https://platform.moonshot.ai/docs/api/chat",
                 _SEEN,
                 refuses=_NO_PENALTIES,
