@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from proxy.backends.openai import OpenAIDialect
+from proxy.backends.openai_completions import API, CompletionsDialect
 from proxy.backends.openai_stream import ChatDecoder
 from proxy.core.chat import ChatRequest, Event, Kind
 from proxy.core.dialect import UNSTAMPED, Decoder, Malformed, Prepared, Stamp
@@ -69,7 +69,7 @@ class LlamaDecoder(ChatDecoder):
         return Event(Kind.EMPTY, b"")
 
 
-class LlamaDialect(OpenAIDialect):
+class LlamaDialect(CompletionsDialect):
     """One model that we run; see `proxy.core.dialect.Dialect`."""
 
     __slots__ = ()
@@ -80,4 +80,6 @@ class LlamaDialect(OpenAIDialect):
         return super().chat(request)
 
     def decoder(self, *, wants_usage: bool, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Decoder:
+        if stamp.native == API:
+            return super().decoder(wants_usage=wants_usage, model=model, stamp=stamp)
         return LlamaDecoder(self._errors, wants_usage=wants_usage, model=model)

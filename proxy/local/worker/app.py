@@ -63,6 +63,11 @@ class App:
             if self._spec.embedding:
                 raise Refused(501, "not_supported_error", "This model serves embeddings, not chat")
             await self._work(self._loaded().chat, raw, receive, send)
+        elif route == ("POST", "/v1/completions"):
+            raw = await read_body(receive)
+            if self._spec.embedding:
+                raise Refused(501, "not_supported_error", "This model serves embeddings, not text")
+            await self._work(self._loaded().complete, raw, receive, send)
         elif route == ("POST", "/v1/embeddings"):
             raw = await read_body(receive)
             if not self._spec.embedding:

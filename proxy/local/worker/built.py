@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
+
 from proxy.local.spec import EngineRefused, ModelRefused, WorkerSpec
 from proxy.local.worker import shapes
 from proxy.local.worker.cores import cores
@@ -23,6 +25,7 @@ from proxy.local.worker.engine import Cancelled, Emit, Gone, Turn
 from proxy.local.worker.request import ChatAsk, Refused, Sampling, invalid, read_chat, read_embed
 from proxy.local.worker.shapes import Done, Piece, Shapes
 from proxy.local.worker.text import ShownText
+from proxy.local.worker.texts import as_text, read_text
 
 _BATCH = 512
 _PIECE_BYTES = 1024
@@ -80,6 +83,28 @@ class Built:
                 _stream(ask, out, items, emit, out.evaluated(len(prompt)) if ask.progress else b"")
             else:
                 _whole(ask, out, items, emit)
+
+        return Turn(ask.stream, run)
+
+    def complete(self, raw: bytes) -> Turn:
+        """See `Engine`."""
+        given, body = read_text(raw)
+        ask = read_chat(orjson.dumps({**body, "messages": [{"role": "user", "content": ""}]}))
+        prompt, grammar = self._embed_tokens(given), self._grammar(ask)
+
+        def run(gone: Gone, emit: Emit) -> None:
+            self._gone = gone
+            out = Shapes(f"cmpl-{secrets.token_urlsafe(24)}", int(time.time()), self._spec.name)
+            items = self._answer(ask, prompt, grammar)
+
+            def said(piece: bytes) -> None:
+                if text := as_text(piece):
+                    emit(text)
+
+            if ask.stream:
+                _stream(ask, out, items, said, b"")
+            else:
+                _whole(ask, out, items, said)
 
         return Turn(ask.stream, run)
 
@@ -192,7 +217,7 @@ class Built:
         return [x / norm for x in vector]
 
     def _embed_tokens(self, given: str | list[int]) -> list[int]:
-        """An input of an embeddings request as tokens. Raises `Refused`."""
+        """A text as it stands, or an input of an embeddings request, as tokens. Raises `Refused`."""
         if isinstance(given, str):
             tokens: list[int] = self._llm.tokenize(given.encode("utf-8", "replace"), add_bos=True, special=True)
         else:

@@ -25,7 +25,7 @@ class Turn(NamedTuple):
 
 
 class Engine(Protocol):
-    """A loaded model. `chat` and `embed` may be called by any thread at any time, and evaluate nothing."""
+    """A loaded model. `chat`, `complete` and `embed` may be called by any thread at any time, and evaluate nothing."""
 
     @property
     def slots(self) -> int:
@@ -34,6 +34,10 @@ class Engine(Protocol):
 
     def chat(self, raw: bytes) -> Turn:
         """A body of /v1/chat/completions. Raises `Refused`."""
+        ...
+
+    def complete(self, raw: bytes) -> Turn:
+        """A body of /v1/completions. Raises `Refused`."""
         ...
 
     def embed(self, raw: bytes) -> Turn:

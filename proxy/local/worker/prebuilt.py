@@ -23,6 +23,7 @@ from proxy.local.worker.request import (
     said_before,
     unsupported,
 )
+from proxy.local.worker.texts import WholeText, read_text
 from proxy.local.worker.whole import Whole
 
 _ERRORS_ONLY = 1
@@ -97,6 +98,29 @@ class Prebuilt:
         ask = self._server.handle_completions
         self._ask(asked, gone, lambda chunk: emit(told.event(chunk)), progress=True, ask=ask)
         emit(shapes.DONE)
+
+    def complete(self, raw: bytes) -> Turn:
+        """See `Engine`."""
+        prompt, body = read_text(raw)
+        stream = body.get("stream") is True
+        options = body.get("stream_options")
+        if not stream or not isinstance(options, dict):
+            options = {"include_usage": not stream}
+        asked = orjson.dumps(
+            {**body, "prompt": prompt, "stream": True, "stream_options": options, "return_progress": True}
+        )
+        ask = self._server.handle_completions
+
+        def run(gone: Gone, emit: Emit) -> None:
+            if stream:
+                self._ask(asked, gone, lambda chunk: emit(shapes.event(chunk)), ask=ask)
+                emit(shapes.DONE)
+            else:
+                whole = WholeText()
+                self._ask(asked, gone, lambda chunk: whole.add(orjson.loads(chunk)), ask=ask)
+                emit(whole.body())
+
+        return Turn(stream, run)
 
     def embed(self, raw: bytes) -> Turn:
         """See `Engine`."""

@@ -123,7 +123,7 @@ def said_before(body: dict[str, Any]) -> tuple[int, ...]:
     given = body.get("continue_tokens")
     if given is None:
         return ()
-    if not isinstance(given, list) or not all(_is_id(token) for token in given):
+    if not isinstance(given, list) or not all(is_id(token) for token in given):
         raise invalid('"continue_tokens" must be a list of token ids')
     if body.get("stream") is not True or body.get("response_format") or body.get("grammar"):
         raise invalid('"continue_tokens" needs a stream of plain text')
@@ -134,7 +134,7 @@ def read_embed(raw: bytes) -> EmbedAsk:
     """A body of /v1/embeddings. Raises `Refused`."""
     body = read_json(raw)
     given = body.get("input")
-    if isinstance(given, str) or (isinstance(given, list) and given and all(_is_id(x) for x in given)):
+    if isinstance(given, str) or (isinstance(given, list) and given and all(is_id(x) for x in given)):
         given = [given]
     if not isinstance(given, list) or not given:
         raise invalid('"input" must be a text, a list of texts, a list of token ids or a list of such lists')
@@ -142,7 +142,7 @@ def read_embed(raw: bytes) -> EmbedAsk:
         raise invalid('"input" holds more than 2048 texts')
     inputs: list[str | list[int]] = []
     for item in given:
-        if not item or not (isinstance(item, str) or (isinstance(item, list) and all(_is_id(x) for x in item))):
+        if not item or not (isinstance(item, str) or (isinstance(item, list) and all(is_id(x) for x in item))):
             raise invalid('an item of "input" is empty, or neither a text nor a list of token ids')
         inputs.append(item)
     encoding = body.get("encoding_format") or "float"
@@ -241,7 +241,8 @@ def _schema(given: Any) -> dict[str, Any] | None:
     return schema
 
 
-def _is_id(value: Any) -> bool:
+def is_id(value: Any) -> bool:
+    """A token's number."""
     return type(value) is int
 
 
@@ -258,6 +259,6 @@ def _integer(body: dict[str, Any], name: str, default: int | None, least: int) -
     value = body.get(name)
     if value is None:
         return default
-    if not _is_id(value) or value < least:
+    if not is_id(value) or value < least:
         raise invalid(f"{name!r} must be a whole number of at least {least}")
     return int(value)
