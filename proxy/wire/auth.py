@@ -11,7 +11,7 @@ from proxy.wire.errors import Refusal, refusal
 _CHALLENGE = b"www-authenticate: Bearer\r\n"  # RFC 9110 section 11.6.1: a 401 must carry one
 _MISSING = refusal(
     401,
-    "No API key was given. Send it as 'Authorization: Bearer <key>'.",
+    "No API key was given. Send it as 'Authorization: Bearer <key>' or 'x-api-key: <key>'.",
     "missing_api_key",
     more=_CHALLENGE,
 )

@@ -247,6 +247,15 @@ def test_a_cut_after_content_is_an_error_and_never_an_end(stage: Stage, claude: 
     assert isinstance(caught.value.body, dict) and caught.value.body["received_chars"] == 5
 
 
+def test_an_answer_that_is_cut_goes_on_at_another_target_in_the_same_block(stage: Stage, claude: Anthropic) -> None:
+    model = stage.pair(cut_after(2, "reset"), stream_ok(["Hel", "lo", "!"]))
+    with claude.messages.stream(model=model, max_tokens=5, messages=HI, extra_body={"temperature": 0}) as stream:
+        answer = stream.get_final_message()
+    (block,) = answer.content
+    assert block.type == "text" and block.text == "Hello!"
+    assert (answer.stop_reason, answer.usage.output_tokens) == ("end_turn", 3)
+
+
 def test_the_sdk_tries_again_by_itself_where_that_can_help(stage: Stage) -> None:
     def then(answer: Behaviour) -> list[Behaviour | Answer]:
         return [answer, answer, ok()]  # the first retry is the route's own
