@@ -66,12 +66,15 @@ class Healths:
         """Note what an attempt's end says of the key that it used. False: it says nothing of the target."""
         key, ring = lane.key, lane.ring
         assert key is not None and ring is not None
+        rested = key.rests(now)
         if ended is Ended.SERVED:
             key.health = on_outcome(key.health, ended, None, sent=sent, now=now)
+            if rested and not key.rests(now):
+                self._wake(ring)
             return True
         if failure is None or ended is Ended.CANCELLED or failure.kind not in OF_THE_KEY:
             return True
-        rested = key.rests(now) and not key.health.foretold
+        rested = rested and not key.health.foretold
         key.health = on_outcome(key.health, ended, failure.kind, sent=sent, now=now, retry_after=failure.retry_after)
         if self.on_key is not None and key.rests(now) and not rested:
             self.on_key(ring.backend, key, key.health.cool_until - now)
@@ -86,6 +89,13 @@ class Healths:
             before = self.health.get(name, WELL)
             if name in ring.targets or name in self.health:
                 self._put(name, cooled(before, rest.cause, rest.cool_until, now, foretold=rest.foretold))
+
+    def _wake(self, ring: Ring) -> None:
+        """One of its keys is good sooner than was thought: the targets that rest because of the keys rest no more."""
+        for name in ring.targets:
+            state = self.trouble.get(name)
+            if state is not None and state.cause in OF_THE_KEY and not state.opened:
+                self._put(name, state._replace(cool_until=0.0, foretold=False))
 
     def _meet(self, target: str) -> None:
         """Callers may name any number of targets directly: what is remembered of those is bounded."""

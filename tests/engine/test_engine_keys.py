@@ -175,6 +175,20 @@ def test_keys_that_are_all_refused_are_tried_when_nothing_else_is_left(on_loop: 
     on_loop(story)
 
 
+def test_a_key_that_turns_out_to_be_good_again_is_good_for_all_targets(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Stage(["a", {"target": "a/other"}], backends=TWO)
+        stage.ask(stream=False)
+        refused(stage.flights[0], 401)
+        refused(stage.flights[1], 401)
+        assert set(stage.engine.trouble) == {"a/m", "a/other"}
+        stage.ask(stream=False)
+        stage.flights[-1].whole()
+        assert not stage.engine.trouble
+
+    on_loop(story)
+
+
 def test_a_key_that_may_be_used_again_at_once_is_not_tried_again_by_the_same_request(on_loop: OnLoop) -> None:
     def story() -> None:
         stage = Stage(["a", {"target": "a/other"}, "b"], backends=TWO)
