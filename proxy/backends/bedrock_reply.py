@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from proxy.backends.anthropic_tools import is_legacy
 from proxy.backends.bedrock_messages import tool_name
 from proxy.backends.bedrock_models import CLAUDE, Model
 from proxy.backends.chunks import completion
@@ -39,10 +40,13 @@ SERVER_TOOL = "server_tool_use"
 """The type of a call that Bedrock itself answers."""
 
 
-def finish_of(reason: object, *, calls: bool) -> str:
-    """OpenAI's finish reason. Some models end their turn with a call, and say only that it ended."""
+def finish_of(reason: object, *, calls: bool, legacy: bool) -> str:
+    """OpenAI's finish reason; `legacy`: for a request with `functions`. Some models end their turn with a call, and say
+    only that it ended."""
     found = _FINISH.get(reason, "stop") if isinstance(reason, str) else "stop"
-    return "tool_calls" if calls and found == "stop" else found
+    if calls and found == "stop":
+        found = "tool_calls"
+    return "function_call" if legacy and found == "tool_calls" else found
 
 
 def broken(reason: object) -> Failure | None:
@@ -113,7 +117,12 @@ def read_completion(body: bytes, model_id: str, model: Model, reply: str | None,
     for block in content:
         if isinstance(block, dict):
             parts.add(block)
-    finish = finish_of(answer.get("stopReason"), calls=bool(parts.calls))
+    legacy = is_legacy(stamp.body)
+    finish = finish_of(answer.get("stopReason"), calls=bool(parts.calls), legacy=legacy)
+    more: dict[str, Any] = {"reasoning_details": parts.details} if parts.details else {}
+    if legacy and parts.calls:
+        more["function_call"] = parts.calls[0]["function"]
+        parts.calls = []
     return completion(
         stamp,
         model=model_id,
@@ -123,7 +132,7 @@ def read_completion(body: bytes, model_id: str, model: Model, reply: str | None,
         usage=usage_of(answer),
         tools=parts.calls,
         reasoning="".join(parts.reasoning),
-        more={"reasoning_details": parts.details} if parts.details else None,
+        more=more,
         filtered=finish == "content_filter",
     )
 

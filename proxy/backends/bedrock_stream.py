@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from proxy.backends.anthropic_tools import is_legacy
 from proxy.backends.bedrock_errors import BedrockErrors
 from proxy.backends.bedrock_models import Model
 from proxy.backends.bedrock_reply import SERVER_TOOL, broken, details_of, finish_of, names_of, usage_of
@@ -20,6 +21,7 @@ _MAX_BLOCKS = 4096
 _MAX_THOUGHT = 4 * 1024 * 1024
 """Characters of one block of reasoning that are kept, to go back with their signature."""
 _loads = orjson.loads
+_TOOL = Kind.TOOL
 _DONE = Event(Kind.DONE, b"")
 
 
@@ -35,6 +37,7 @@ class ConverseDecoder:
         "_errors",
         "_failed",
         "_frames",
+        "_legacy",
         "_model",
         "_names",
         "_over",
@@ -58,6 +61,7 @@ class ConverseDecoder:
         self._errors = errors
         self._model = model
         self._stamp = stamp
+        self._legacy = is_legacy(stamp.body)
         self._doubled = model.family == "openai"
         self._frames = EventStream().feed
         self._chunks = Chunks(stamp, wants_usage=wants_usage, model=reply)
@@ -169,7 +173,7 @@ class ConverseDecoder:
             self._failed = self._over = True
             events.append(self._chunks.failed(failure))
             return
-        events.append(self._chunks.finished(finish_of(reason, calls=bool(self._calls))))
+        events.append(self._chunks.finished(finish_of(reason, calls=bool(self._calls), legacy=self._legacy)))
         self._end(events)
 
     def _end(self, events: list[Event]) -> None:
@@ -192,7 +196,17 @@ class ConverseDecoder:
             self._names = names_of(self._stamp)
         name = str(use.get("name") or "")
         call_id = str(use.get("toolUseId") or "")
-        events.append(self._chunks.tool(number, call_id=call_id, name=self._names.get(name, name)))
+        name = self._names.get(name, name)
+        if not self._legacy:
+            events.append(self._chunks.tool(number, call_id=call_id, name=name))
+        elif number == 0:
+            events.append(self._chunks.delta(_TOOL, {"function_call": {"name": name, "arguments": ""}}, len(name)))
+
+    def _arguments(self, number: int, piece: str, events: list[Event]) -> None:
+        if not self._legacy:
+            events.append(self._chunks.arguments(number, piece))
+        elif number == 0:
+            events.append(self._chunks.delta(_TOOL, {"function_call": {"arguments": piece}}, len(piece)))
 
     def _delta(self, told: dict[str, Any], events: list[Event]) -> None:
         delta, block = told["delta"], int(told["contentBlockIndex"])
@@ -200,7 +214,7 @@ class ConverseDecoder:
             piece, number = use.get("input"), self._calls.get(block)
             if number is not None and type(piece) is str and piece:
                 self._silent.discard(block)
-                events.append(self._chunks.arguments(number, piece))
+                self._arguments(number, piece, events)
         elif type(thought := delta.get("reasoningContent")) is dict:
             self._reason(thought, events)
 
@@ -226,7 +240,7 @@ class ConverseDecoder:
         self._forget()
         if block in self._silent:  # a call without arguments is told without any
             self._silent.discard(block)
-            events.append(self._chunks.arguments(self._calls[block], "{}"))
+            self._arguments(self._calls[block], "{}", events)
 
     def _forget(self) -> None:
         self._thought.clear()

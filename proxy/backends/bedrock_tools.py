@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from proxy.backends.anthropic_schema import strict_schema
+from proxy.backends.anthropic_tools import is_legacy
 from proxy.backends.bedrock_messages import cache_point, tool_name
 from proxy.backends.bedrock_models import Model
 from proxy.backends.tools import NO_ARGUMENTS, Choice, Tool, choice_of, tools_of
@@ -79,7 +80,7 @@ def _choose(
     lost: list[str],
 ) -> None:
     mode = "auto" if chosen is None else chosen.mode
-    alone = asked.get("parallel_tool_calls") is False and mode != "none"
+    alone = (asked.get("parallel_tool_calls") is False or is_legacy(asked)) and mode != "none"
     name = tool_name(chosen.name) if chosen is not None else ""
     if model.claude is not None and mode in ("required", "named") and not model.claude.forces:
         lost.append("tool_choice")
@@ -92,7 +93,7 @@ def _choose(
         if alone:
             more["tool_choice"]["disable_parallel_tool_use"] = True
         return
-    if alone:
+    if alone and not is_legacy(asked):
         lost.append("parallel_tool_calls")
     if mode == "named":
         config["toolChoice"] = {"tool": {"name": name}}

@@ -180,6 +180,24 @@ def test_a_tool_whose_name_the_service_would_not_take_is_called_by_its_own() -> 
     assert deltas(events)[1]["tool_calls"][0]["function"]["name"] == "my.tool"
 
 
+def test_the_older_form_of_tools_is_answered_in_its_own_form() -> None:
+    stamp = Stamp("id", 0, {"functions": [{"name": "look_up"}]})
+    use = {"toolUseId": "t", "name": "look_up"}
+    found = answer([{"toolUse": {**use, "input": {"a": 1}}}], "tool_use", stamp)
+    assert message(found)["function_call"] == {"name": "look_up", "arguments": '{"a":1}'}
+    assert "tool_calls" not in message(found)
+    assert not found.empty
+    pieces = [
+        event("contentBlockStart", {"contentBlockIndex": 0, "start": {"toolUse": use}}),
+        event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"toolUse": {"input": '{"a":1}'}}}),
+        event("contentBlockStop", {"contentBlockIndex": 0}),
+    ]
+    events, _ = read(START, *pieces, stopped("tool_use"), METADATA, stamp=stamp)
+    calls = [one["function_call"] for one in deltas(events) if "function_call" in one]
+    assert calls == [{"name": "look_up", "arguments": ""}, {"arguments": '{"a":1}'}]
+    assert b'"finish_reason":"function_call"' in events[3].raw
+
+
 def test_a_tool_that_bedrock_runs_itself_is_nobodys_call() -> None:
     use = {"toolUseId": "t", "name": "nova_code_interpreter", "type": "server_tool_use"}
     found = answer([{"toolUse": {**use, "input": {"code": "1"}}}, {"toolResult": {}}, {"text": "1"}])
