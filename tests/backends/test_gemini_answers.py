@@ -214,6 +214,16 @@ def test_a_reason_that_is_no_finish_is_a_failure_and_never_a_clean_end(reason: o
     assert got.kind is kind
 
 
+def test_where_every_chunk_has_a_finish_reason_the_last_one_holds() -> None:
+    """As the models of 2024 sent them."""
+    values = [reply(candidate({"text": text}, finishReason=why)) for text, why in (("a", "STOP"), ("b", "MAX_TOKENS"))]
+    events, decoder = streamed(*values)
+    told = told_by_stream(b"".join(one.raw for one in events)).choices[0]
+    assert (told.content, told.finish) == ("ab", "length")
+    assert decoder.close() is End.COMPLETE
+    assert whole(values)["choices"][0]["finish_reason"] == "length"
+
+
 def test_a_blocked_prompt_tells_why_and_shows_nothing_of_it() -> None:
     got = failed({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 5}})
     assert (got.kind, got.code) == (K.FILTERED, "prohibited_content")
