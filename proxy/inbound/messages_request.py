@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from proxy.inbound.messages_content import Lost, conversation, parts_of, plain
 from proxy.inbound.messages_history import without_foreign
-from proxy.inbound.messages_tools import tools_of
+from proxy.inbound.messages_tools import is_strict, tools_of
 from proxy.inbound.refused import Refused, flag, known, missing, model_of
 
 KNOWN = frozenset(
@@ -137,5 +137,5 @@ def _format(body: Mapping[str, Any], chat: dict[str, Any]) -> None:
     schema = given.get("schema") if isinstance(given, Mapping) else None
     if not isinstance(schema, Mapping):
         raise Refused("'output_config.format' needs a 'schema'.", "output_config.format")
-    form = {"name": "answer", "schema": schema, "strict": True}
+    form = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
     chat["response_format"] = {"type": "json_schema", "json_schema": form}

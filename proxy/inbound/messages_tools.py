@@ -43,6 +43,27 @@ def tools_of(body: Mapping[str, Any], lost: Lost) -> Tools:
     return Tools(said, tuple(dict.fromkeys(minor)))
 
 
+def is_strict(schema: object) -> bool:
+    """Does OpenAI take it with `strict`? Every object in it is closed, and requires all of its properties, which
+    Anthropic does not ask for (platform.openai.com/docs/guides/structured-outputs)."""
+    stack = [schema]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, list):
+            stack += item
+        elif isinstance(item, dict):
+            if "properties" in item or item.get("type") == "object":
+                properties, required = item.get("properties") or {}, item.get("required") or []
+                if not isinstance(properties, dict) or not isinstance(required, list):
+                    return False
+                if item.get("additionalProperties") is not False:
+                    return False
+                if any(name not in required for name in properties):
+                    return False
+            stack += item.values()
+    return True
+
+
 def _function(tool: Mapping[str, Any], where: str) -> dict[str, Any]:
     name, schema = tool.get("name"), tool.get("input_schema")
     if not isinstance(name, str) or not name:
@@ -52,8 +73,8 @@ def _function(tool: Mapping[str, Any], where: str) -> dict[str, Any]:
     function: dict[str, Any] = {"name": name, "parameters": schema}
     if isinstance(tool.get("description"), str):
         function["description"] = tool["description"]
-    if isinstance(tool.get("strict"), bool):
-        function["strict"] = tool["strict"]
+    if tool.get("strict") is True and is_strict(schema):
+        function["strict"] = True
     return marked({"type": "function", "function": function}, tool)
 
 

@@ -169,18 +169,6 @@ def test_images_and_documents_in_all_their_forms() -> None:
 SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
 
 
-def test_tools_and_the_choice_among_them() -> None:
-    tool = {"name": "f", "description": "does", "input_schema": SCHEMA, "strict": True}
-    body = read(asking(tools=[tool], tool_choice={"type": "tool", "name": "f"})).body
-    function = {"name": "f", "parameters": SCHEMA, "description": "does", "strict": True}
-    assert body["tools"] == [{"type": "function", "function": function}]
-    assert body["tool_choice"] == {"type": "function", "function": {"name": "f"}}
-    for kind, mode in (("auto", "auto"), ("any", "required"), ("none", "none")):
-        choice = {"type": kind, "disable_parallel_tool_use": True}
-        body = read(asking(tools=[tool], tool_choice=choice)).body
-        assert (body["tool_choice"], body["parallel_tool_calls"]) == (mode, False)
-
-
 def test_what_only_anthropics_server_can_do_is_lost_and_named() -> None:
     request = read(
         asking(
