@@ -89,4 +89,17 @@ def _money(price: Price | None) -> dict[str, Any]:
     """Decimal digits as text: JSON's numbers would be read as binary fractions."""
     if price is None:
         return {"price": None}
-    return {"price": {name: None if value is None else str(value) for name, value in price._asdict().items()}}
+    return {"price": _digits(price)}
+
+
+def _digits(price: Price) -> dict[str, Any]:
+    parts: dict[str, Any] = {
+        name: None if value is None else str(value)
+        for name, value in price._asdict().items()
+        if not isinstance(value, tuple)
+    }
+    if price.tiers:
+        parts["tiers"] = [{"beyond": start, **_digits(tier)} for start, tier in price.tiers]
+    if price.services:
+        parts["services"] = {name: _digits(tier) for name, tier in price.services}
+    return parts

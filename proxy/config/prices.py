@@ -104,7 +104,8 @@ def _known(item: dict[str, Any] | None) -> Known:
 
 
 def _price(said: dict[str, Any]) -> Price:
-    parts = {name: Decimal(value) for name, value in said.items() if name not in ("dated", "tiers")}
+    parts = {name: Decimal(value) for name, value in said.items() if name not in ("dated", "tiers", "services")}
     dated = str(said["dated"])
     beyond = tuple((int(start), _price({**tier, "dated": dated})) for start, tier in said.get("tiers", ()))
-    return Price(**parts, origin="genai-prices", dated=dated, tiers=beyond)
+    services = tuple((name, _price(part)) for name, part in said.get("services", {}).items())
+    return Price(**parts, origin="genai-prices", dated=dated, tiers=beyond, services=services)

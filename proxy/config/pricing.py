@@ -3,7 +3,7 @@
 genai-prices brings pydantic: 0.3 s and 30 MB, which a serving process would keep for life for the sake of a few
 numbers. Run as a script, so that nothing of Wayline is imported here (and no neighbour of this file: `-P`).
 In: `[[base_url, model], …]`. Out, in the same order:
-`[{"context": 128000, "price": {"input": "0.15", …, "tiers": [[200000, {…}]]}} | null, …]`.
+`[{"context": 128000, "price": {"input": "0.15", …, "tiers": [[200000, {…}]], "services": {"flex": {…}}}} | null, …]`.
 """
 
 from __future__ import annotations
@@ -37,11 +37,29 @@ def main() -> int:
             found = snapshot.find_provider_model(model, None, None, base_url)[1]
         except LookupError:
             return None
-        return {"context": found.context_window, "price": _price(found.prices, StartDateConstraint, now)}
+        price = _price(found.prices, StartDateConstraint, now)
+        if price is not None and (services := _services(found, StartDateConstraint, now)):
+            price["services"] = services
+        return {"context": found.context_window, "price": price}
 
     asked: list[tuple[str, str]] = json.load(sys.stdin)
     json.dump([find(*target) for target in asked], sys.stdout)
     return 0
+
+
+def _services(model: Any, by_date: Any, now: datetime) -> dict[str, Any]:
+    """The prices of service tiers, by the word for them in requests and answers."""
+    found = {}
+    for variant in getattr(model, "price_variants", None) or ():
+        name, rule = variant.when.get("service_tier"), variant.constraint
+        dated = isinstance(rule, by_date)
+        if len(variant.when) != 1 or not isinstance(name, str) or (dated and not rule.active(now)):
+            continue
+        start = rule.start_date.isoformat() if dated else ""
+        parts = _price(variant.prices, by_date, now)
+        if parts:
+            found[name] = {**parts, "dated": parts["dated"] or start}
+    return found
 
 
 def _price(prices: Any, by_date: Any, now: datetime) -> dict[str, Any] | None:

@@ -27,6 +27,12 @@ class Price(NamedTuple):
     dated: str = ""
     tiers: tuple[tuple[int, Price], ...] = ()
     """What holds for *all* tokens of a request with more than so many of input, the least of them first."""
+    services: tuple[tuple[str, Price], ...] = ()
+    """What holds for requests that were served in a service tier (`Usage.tier`), by its name."""
+
+    def served(self, tier: str) -> Price:
+        """The price of a request that was served in this tier; where none is known, the usual one."""
+        return next((price for name, price in self.services if name == tier), self)
 
     def at(self, tokens: int) -> Price:
         """The price of a request with so many tokens of input."""

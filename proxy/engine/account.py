@@ -37,8 +37,8 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
     if failure is not None and ended is not Ended.CANCELLED:
         billed = attempt.sent_at is not None and failure.verdict.maybe_billed
     price = target.price
-    if price is not None and price.tiers and usage is not None:
-        price = price.at(usage.input)
+    if price is not None and usage is not None and (price.tiers or usage.tier):
+        price = price.served(usage.tier).at(usage.input)
     first_byte = attempt.first_byte
     first_content = attempt.first_content
     return _new(

@@ -65,12 +65,16 @@ def decode(data: bytes) -> list[Any]:
 
 
 def price_text(price: Price) -> str:
-    """The price as JSON text: what is known of it."""
+    """The price as JSON text: what is known of it, without what holds for other requests."""
     known = _prices.get(id(price))
     if known is None:
         if len(_prices) >= _PRICES_KEPT:
             _prices.clear()
-        parts = {name: str(value) for name, value in price._asdict().items() if value not in (None, "", ())}
+        parts = {
+            name: str(value)
+            for name, value in price._asdict().items()
+            if value not in (None, "") and not isinstance(value, tuple)
+        }
         known = _prices[id(price)] = (price, orjson.dumps(parts).decode())
     return known[1]
 

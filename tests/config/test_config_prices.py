@@ -60,6 +60,20 @@ def test_an_embeddings_model_costs_nothing_for_output_it_does_not_have() -> None
     assert context == 8192
 
 
+def test_a_request_that_was_served_in_a_service_tier_costs_what_that_costs() -> None:
+    """genai-prices states them with their own dates (from October 2026 on)."""
+    answer = ask([(OPENAI, "gpt-5")], 30)
+    assert isinstance(answer, list)
+    known = answer[0][0]
+    assert known is not None
+    flex, priority = known.served("flex"), known.served("priority")
+    assert flex.input * 2 == known.input
+    assert flex.output * 2 == known.output
+    assert priority.input > known.input
+    assert flex.origin == "genai-prices"
+    assert flex.dated >= "2026-10"
+
+
 def test_a_request_beyond_a_tier_costs_the_tiers_price_for_all_its_tokens() -> None:
     found = ask([("https://api.anthropic.com/v1", "claude-sonnet-4-5")], 30)
     assert isinstance(found, list)

@@ -55,3 +55,11 @@ def test_what_the_upstream_says_it_charges_is_the_cost_whatever_the_price() -> N
     charged = Usage(100, 50, cost=D("0.000971"))
     assert cost(Price(D(10), D(20)), charged) == cost(None, charged) == D("0.000971")
     assert cost(Price(D(10), D(20)), Usage(100, 50, cost=D(0))) == 0
+
+
+def test_a_service_tier_has_its_own_price_where_one_is_known() -> None:
+    flex = Price(D("0.625"), D(5), tiers=((100, Price(D(1), D(6))),))
+    usual = Price(D("1.25"), D(10), services=(("flex", flex),))
+    assert usual.served("flex") is flex
+    assert usual.served("flex").at(200) == Price(D(1), D(6))
+    assert usual.served("") is usual.served("priority") is usual
