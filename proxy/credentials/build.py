@@ -35,13 +35,16 @@ def credential_of(backend: Backend) -> Credential | None:
     asked = [name for name in ("token_command", "token_file") if options.get(name)]
     if backend.api_key is not None:
         asked.insert(0, "api_key")
+    own = any(name.lower() == "authorization" for name in backend.headers)
+    if own and asked and asked != ["api_key"]:
+        asked.insert(0, "an authorization header")
     if len(asked) > 1:
         raise ValueError(f"backend {backend.name!r} has {' and '.join(asked)}: expected one of them")
     if options.get("token_command"):
         return Bearer(_by_command(backend, tuple(options["token_command"])))
     if options.get("token_file"):
         return Bearer(_kept(backend, FileToken(options["token_file"])))
-    if asked:
+    if asked or own:
         return None
     if backend.type == "vertex":
         _needs(backend, "google.auth", "google-auth", "vertex")

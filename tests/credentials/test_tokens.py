@@ -228,6 +228,11 @@ def test_a_plain_key_needs_no_credential_and_two_at_once_are_refused() -> None:
     assert credential_of(Backend("b", "openai")) is None
     with pytest.raises(ValueError, match="api_key and token_file"):
         credential_of(Backend("b", "azure", api_key=key, options={"token_file": "/run/token"}))
+    headers = {"Authorization": Secret("Bearer mine")}
+    for type_ in ("openai", "bedrock", "vertex"):
+        assert credential_of(Backend("b", type_, headers=headers, options={"region": "us-east-1"})) is None
+    with pytest.raises(ValueError, match="an authorization header and token_file"):
+        credential_of(Backend("b", "openai", headers=headers, options={"token_file": "/run/token"}))
     with pytest.raises(ValueError, match="token_command and token_file"):
         credential_of(Backend("b", "azure", options={"token_file": "/run/token", "token_command": ["x"]}))
 
