@@ -1,10 +1,18 @@
-"""The chunks in what the engine hands over: whole events, with comments between them."""
+"""What the engine hands over: whole events, with comments between them, or a whole completion."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import orjson
+
+
+def completion_in(body: bytes) -> dict[str, Any]:
+    """A whole completion. (Google wraps in an array what is read as its one member.)"""
+    reply = orjson.loads(body)
+    if type(reply) is list and len(reply) == 1:
+        reply = reply[0]
+    return reply if type(reply) is dict else {}
 
 
 def chunks_in(data: bytes, comments: list[bytes]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from proxy.core.chat import ChatRequest, Native
-from proxy.inbound.chunks import chunks_in
+from proxy.inbound.chunks import chunks_in, completion_in
 from proxy.inbound.errors import error_body, error_event
 from proxy.inbound.refused import Refused, flag, missing, model_of
 from proxy.inbound.way import Fault, Renderer, Wrong
@@ -71,7 +71,7 @@ class CompletionsAnswer:
         self._shows_usage = request.wants_usage
 
     def whole(self, body: bytes) -> bytes:
-        reply = orjson.loads(body)
+        reply = completion_in(body)
         self._name(reply)
         choices = []
         for choice in _choices(reply):

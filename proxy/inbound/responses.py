@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from proxy.core.chat import ChatRequest, Native
-from proxy.inbound.chunks import chunks_in
+from proxy.inbound.chunks import chunks_in, completion_in
 from proxy.inbound.errors import error_body, told_in_stream
 from proxy.inbound.refused import Refused
 from proxy.inbound.responses_events import Writer
@@ -78,7 +78,7 @@ class ResponsesAnswer:
         self._usage: dict[str, Any] | None = None
 
     def whole(self, body: bytes) -> bytes:
-        reply = orjson.loads(body)
+        reply = completion_in(body)
         self._note(reply)
         for choice in _choices(reply):
             self._output.delta(choice.get("message"), choice.get("logprobs"))

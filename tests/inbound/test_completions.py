@@ -209,4 +209,5 @@ def test_nothing_that_comes_from_either_side_makes_it_raise(body: dict[str, Any]
     renderer = api.renderer(read, RID, 1)
     renderer.push(b"data: " + raw + b"\n\n")
     renderer.close(b"")
-    api.renderer(read, RID, 1).whole(raw)
+    for whole_body in (raw, b"[" + raw + b"]", b"[]"):
+        api.renderer(read, RID, 1).whole(whole_body)

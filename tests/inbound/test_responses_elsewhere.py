@@ -116,7 +116,9 @@ def test_gemini_gets_the_signature_of_its_call_back() -> None:
     assert part["thoughtSignature"] == "c2lnbmVk"
 
 
-@pytest.mark.parametrize(("type_", "model"), [("groq", "llama"), ("mistral", "large"), ("deepseek", "d"), ("gemini", "g")])
+@pytest.mark.parametrize(
+    ("type_", "model"), [("groq", "llama"), ("mistral", "large"), ("deepseek", "d"), ("gemini", "g")]
+)
 def test_a_conversation_that_claude_began_goes_on_elsewhere_without_its_signature(type_: str, model: str) -> None:
     asked = next_turn(answered(dialect("anthropic", "claude-sonnet-4-5"), FIRST, CLAUDE))
     body = orjson.dumps(sent(dialect(type_, model), asked))

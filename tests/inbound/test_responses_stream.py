@@ -289,4 +289,5 @@ def test_nothing_that_an_upstream_sends_makes_it_raise(body: dict[str, Any], jun
     renderer = Responses().renderer(request(stream=True), RID, 1)
     renderer.push(sse(body) + b"data: " + junk + b"\n\n")
     renderer.close(b"")
-    Responses().renderer(request(), RID, 1).whole(orjson.dumps(body))
+    for given_ in (body, [body], []):
+        Responses().renderer(request(), RID, 1).whole(orjson.dumps(given_))
