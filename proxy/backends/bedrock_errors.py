@@ -51,8 +51,13 @@ _TEXTS = (
     (_NOT_HERE, K.NOT_FOUND),
     (re.compile(r"blocked by (?:our |the )?content filter"), K.FILTERED),
     (re.compile(r"operation not allowed|not authorized to (?:invoke|perform)"), K.KEY_REFUSED),
-    (re.compile(r"maximum tokens you requested exceeds|isn.t supported|not support(?:ed)?\b"), K.UNSUPPORTED),
+    (
+        re.compile(r"maximum tokens you requested exceeds|extraneous key|isn.t supported|not support(?:ed)?\b"),
+        K.UNSUPPORTED,
+    ),
 )
+_NO_CACHE = re.compile(r"did not allow prompt caching")
+"""Said with 403 of models that take no cache points."""
 _PER_DAY = re.compile(r"per day")
 _MODELS_OWN = frozenset({"modelerrorexception", "modelstreamerrorexception"})
 """What the model's server said is told inside."""
@@ -110,6 +115,8 @@ def _kind(name: str, fault: Fault, told: Mapping[str, object], status: int | Non
         return _BUSY.get(original, K.SERVER_ERROR) if isinstance(original, int) else K.SERVER_ERROR
     if kind is K.RATE_LIMITED and _PER_DAY.search(text):
         return K.QUOTA
+    if kind is K.KEY_REFUSED and _NO_CACHE.search(text):
+        return K.UNSUPPORTED
     if kind is K.KEY_REFUSED and _NOT_HERE.search(text):
         return K.NOT_FOUND
     if kind is not None:

@@ -95,6 +95,8 @@ class _Writer:
                 blocks += self._text(part)
             elif type(part) is Call:
                 blocks.append(self._call(part))
+        if all("reasoningContent" in block for block in blocks):
+            return  # newer Claudes refuse a turn of thoughts alone
         self._add("assistant", blocks)
 
     def user(self, parts: tuple[Part, ...]) -> None:
@@ -109,7 +111,8 @@ class _Writer:
                     results += self._result(waiting.pop(0), part)
             elif type(part) is Text or type(part) is Media:
                 blocks += self._blocks((part,))
-        if any("document" in block for block in blocks) and not any("text" in block for block in blocks):
+        words = any(not block["text"].isspace() for block in blocks if "text" in block)
+        if any("document" in block for block in blocks) and not words:
             blocks.insert(0, {"text": _SEE})
         results += self._missing()
         self._add("user", results + blocks or [{"text": _EMPTY}])
@@ -125,8 +128,10 @@ class _Writer:
 
     def marked(self, block: Block, mark: Mapping[str, Any] | None) -> list[Block]:
         """The block, and a cache point behind it where there is a mark."""
-        if mark is None or not self._model.caches:
+        if mark is None or not self._model.caches or not ("text" in block or self._model.claude):
             return [block]
+        if "document" in block or "video" in block:  # directly behind these it is refused
+            return [block, {"text": "\n"}, cache_point(mark)]
         return [block, cache_point(mark)]
 
     def _add(self, role: str, blocks: list[Block]) -> None:

@@ -27,8 +27,9 @@ _FAMILIES = (
     ("cohere", re.compile(r"cohere\.")),
 )
 _GPT = re.compile(r"openai\.gpt-\d")
-_CACHES = frozenset({"anthropic", "nova", "nova2", ""})
-"""Families that take cache points; what is behind an application's own profile (`""`) may be one of them."""
+_NEVER_CACHES = re.compile(r"claude-(?:v2|instant|3-(?:haiku|sonnet|opus)|3-5-sonnet-20240620)")
+_OWN_PROFILE = "application-inference-profile"
+"""An account's own name for a model: it may be any."""
 _STATUS = frozenset({"anthropic", "nova", "nova2"})
 
 
@@ -39,7 +40,8 @@ class Model(NamedTuple):
     """Empty: none that is told apart from the rest."""
     claude: Traits | None
     caches: bool
-    """It takes cache points in what is said to it."""
+    """It takes cache points in what is said to it. (Others refuse the whole request for them, and of Nova 2 it was seen
+    that it charges for writes and never reads.)"""
     caches_tools: bool
     says_failed: bool
     """It takes results of tools with a status."""
@@ -61,8 +63,8 @@ def model_of(model: str) -> Model:
     return Model(
         family,
         claude,
-        family in _CACHES,
-        family == "anthropic",
+        (claude is not None and not _NEVER_CACHES.search(name)) or family == "nova" or _OWN_PROFILE in name,
+        claude is not None and not _NEVER_CACHES.search(name),
         family in _STATUS,
         CLAUDE if claude else _OTHERS,
         not _GPT.search(name) and (claude is None or claude.samples),

@@ -14,8 +14,8 @@ from proxy.backends.bedrock_models import Model
 from proxy.backends.tools import NO_ARGUMENTS, Choice, Tool, choice_of, tools_of
 
 _CHOICES = {"auto": "auto", "required": "any"}
-_CLAUDES = {"auto": "auto", "required": "any", "named": "tool", "none": "none"}
-"""The choice as Claude's own API has it."""
+_CLAUDES = {"auto": "auto", "required": "any", "named": "tool"}
+"""The choice as Claude's own API has it. (`none` is refused here: boto/botocore, issue 3458.)"""
 
 
 def tools(
@@ -85,13 +85,11 @@ def _choose(
     if model.claude is not None and mode in ("required", "named") and not model.claude.forces:
         lost.append("tool_choice")
         chosen, mode = None, "auto"
-    if model.claude is not None and (alone or mode == "none") and mode in _CLAUDES:
+    if model.claude is not None and alone and mode in _CLAUDES:
         # Said twice, it is refused: "conflicts with the existing field toolConfig.toolChoice".
-        more["tool_choice"] = {"type": _CLAUDES[mode]}
+        more["tool_choice"] = {"type": _CLAUDES[mode], "disable_parallel_tool_use": True}
         if mode == "named":
             more["tool_choice"]["name"] = name
-        if alone:
-            more["tool_choice"]["disable_parallel_tool_use"] = True
         return
     if alone and not is_legacy(asked):
         lost.append("parallel_tool_calls")
