@@ -58,6 +58,8 @@ _TEXTS = (
 )
 _NO_CACHE = re.compile(r"did not allow prompt caching")
 """Said with 403 of models that take no cache points."""
+_BAD_CALL = re.compile(r"invalid sequence as part of tooluse")
+"""Nova's words for a call that it wrote wrong."""
 _PER_DAY = re.compile(r"per day")
 _MODELS_OWN = frozenset({"modelerrorexception", "modelstreamerrorexception"})
 """What the model's server said is told inside."""
@@ -110,6 +112,8 @@ class BedrockErrors:
 def _kind(name: str, fault: Fault, told: Mapping[str, object], status: int | None) -> K:
     text = f"{fault.message} {fault.extra}"[:4096].lower()
     kind = _KINDS.get(name)
+    if name in _MODELS_OWN and _BAD_CALL.search(text):
+        return K.TOOL_USE
     if name in _MODELS_OWN:
         original = told.get("originalStatusCode")
         return _BUSY.get(original, K.SERVER_ERROR) if isinstance(original, int) else K.SERVER_ERROR

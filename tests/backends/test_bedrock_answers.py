@@ -229,6 +229,11 @@ def test_the_usage_may_come_before_the_reason_and_events_that_are_new_are_passed
         ("modelStreamErrorException", {"originalStatusCode": 529, "message": "m"}, FailureKind.OVERLOADED),
         ("modelStreamErrorException", {"originalStatusCode": 424, "message": "m"}, FailureKind.SERVER_ERROR),
         ("modelStreamErrorException", [], FailureKind.SERVER_ERROR),
+        (
+            "modelStreamErrorException",
+            {"message": "Model produced invalid sequence as part of ToolUse."},
+            FailureKind.TOOL_USE,
+        ),
     ],
 )
 def test_an_exception_in_mid_stream_is_told_and_ends_it(name: str, body: object, kind: FailureKind) -> None:
