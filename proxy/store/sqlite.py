@@ -1,7 +1,7 @@
 """Kept responses in SQLite: read on the event loop by primary key, written by a thread.
 
-Reading one takes 30 us from a file that the system has in memory. What is not written yet is read from memory, so that a
-client may go on at once; with several workers another one sees it when it is written, some milliseconds later.
+Reading one takes 30 us from a file that the system has in memory. What is not written yet is read from memory, so that
+a client may go on at once; with several workers another one sees it when it is written, some milliseconds later.
 """
 
 from __future__ import annotations
