@@ -42,7 +42,8 @@ class CompletionsDialect(OpenAIDialect):
         """Raises `ValueError` where a header or the key cannot be sent."""
         super().__init__(spec, where, backend, target)
         more = credentials(spec, backend, target)
-        self._text_head, self._text_stream_head = heads(where, spec.text_path, more)
+        at = where._replace(path="") if spec.text_path else where
+        self._text_head, self._text_stream_head = heads(at, spec.text_path or "/completions", more)
 
     def _native(self, request: ChatRequest, native: Native) -> Prepared:
         body, dropped = self._adapted(native.body, request.model)

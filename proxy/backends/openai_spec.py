@@ -97,8 +97,9 @@ class OpenAICompatible:
     """How it continues an assistant message that comes last; `None`: it does not, or it is not known to."""
     prefill_path: str = ""
     """Where a request goes whose last message has `prefix`, if that is another place than for others."""
-    text_path: str = "/completions"
-    """Where text completions are asked for, where it speaks them."""
+    text_path: str = ""
+    """Where text completions are asked for, from the host's root, if that is another place than `/completions` below the
+    base URL."""
     repeatable: bool = False
     """The same request with the same seed gives the same bytes again."""
     families: tuple[Family, ...] = ()

@@ -152,6 +152,7 @@ def test_any_bytes_raise_only_malformed(body: bytes) -> None:
         ("openai", "http://127.0.0.1:8000/v1", "m", b"POST /v1/completions "),
         ("openai", "https://api.openai.com/v1", "gpt-3.5-turbo-instruct", b"POST /v1/completions "),
         ("deepseek", "https://api.deepseek.com", "deepseek-chat", b"POST /beta/completions "),
+        ("deepseek", "https://api.deepseek.com/v1", "deepseek-chat", b"POST /beta/completions "),
     ],
 )
 def test_who_has_them_is_asked_for_them(type_: str, base_url: str, model: str, line: bytes) -> None:
