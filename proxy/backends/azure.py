@@ -32,6 +32,7 @@ SPEC = OpenAICompatible(
     key_header="api-key",
     key_prefix="",
     takes=frozenset(),
+    developer=True,
     families=FAMILIES,
     limits="x-ratelimit-{limit,remaining,reset}-{requests,tokens}",
     source="https://learn.microsoft.com/azure/ai-foundry/openai/reference",

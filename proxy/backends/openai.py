@@ -9,7 +9,7 @@ import orjson
 
 from proxy.backends.head import Address, head, standard
 from proxy.backends.openai_errors import ErrorReader
-from proxy.backends.openai_messages import BEYOND, without
+from proxy.backends.openai_messages import BEYOND, as_system, without
 from proxy.backends.openai_reply import read_completion, read_embedding
 from proxy.backends.openai_spec import HINTS, NEUTRAL, OpenAICompatible, terms
 from proxy.backends.openai_stream import ChatDecoder
@@ -33,6 +33,7 @@ class OpenAIDialect:
     stream_type = b"event-stream"
 
     __slots__ = (
+        "_adapts",
         "_as_it_is",
         "_asks_usage",
         "_bounded",
@@ -70,9 +71,10 @@ class OpenAIDialect:
         self._without = target.drop | own.refuses
         self._bounded = bool(own.only or spec.formats)
         takes = spec.takes if spec.at_home(where.origin.host) else None
-        self._foreign = frozenset() if takes is None else BEYOND - takes
-        adapts = target.defaults or target.overrides or self._foreign
-        self._as_it_is = not (adapts or self._without or self._bounded or own.renames)
+        self._foreign = frozenset() if takes is None else (BEYOND | spec.leaves_out) - takes
+        self._adapts = bool(target.defaults or target.overrides)
+        changes = self._adapts or self._foreign or self._without or self._bounded or own.renames
+        self._as_it_is = spec.developer and not changes
         """A request needs no change but the model's name."""
         self._asks_usage = spec.asks_usage and "stream_options" not in self._without
         more = credentials(spec, backend, target)
@@ -153,7 +155,8 @@ class OpenAIDialect:
 
     def _made_fit(self, body: dict[str, Any]) -> tuple[str, ...]:
         """What operator and provider want changed is changed; what had to be left out is named."""
-        self._adapt(body)
+        if self._adapts:
+            self._adapt(body)
         dropped: tuple[str, ...] = ()
         if self._without and not self._without.isdisjoint(body):
             dropped = self._taken_out(body)
@@ -163,6 +166,8 @@ class OpenAIDialect:
             self._rename(body)
         if self._foreign:
             without(body, self._foreign)
+        if not self._spec.developer:
+            as_system(body)
         return dropped
 
     def _adapt(self, body: dict[str, Any]) -> None:

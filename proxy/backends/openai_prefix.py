@@ -25,7 +25,7 @@ class PrefixDialect(CompletionsDialect):
     def __init__(self, spec: OpenAICompatible, where: Address, backend: Backend, target: Target) -> None:
         """Raises `ValueError` where a header or the key cannot be sent."""
         super().__init__(spec, where, backend, target)
-        self._prefix_heads = heads(where, spec.prefill_path, credentials(spec, backend, target))
+        self._prefix_heads = heads(where._replace(path=""), spec.prefill_path, credentials(spec, backend, target))
 
     def chat(self, request: ChatRequest) -> Prepared | Failure:
         prepared = super().chat(request)

@@ -96,7 +96,8 @@ class OpenAICompatible:
     prefill: Prefill | None = None
     """How it continues an assistant message that comes last; `None`: it does not, or it is not known to."""
     prefill_path: str = ""
-    """Where a request goes whose last message has `prefix`, if that is another place than for others."""
+    """Where a request goes whose last message has `prefix`, from the host's root, if that is another place than for
+    others."""
     text_path: str = ""
     """Where text completions are asked for, from the host's root, if that is another place than `/completions` below the
     base URL."""
@@ -109,6 +110,10 @@ class OpenAICompatible:
     takes: frozenset[str] | None = None
     """Members of messages beyond OpenAI's that it takes (of `openai_messages.BEYOND`), all others are taken out, at
     `home`; `None`: nothing is."""
+    leaves_out: frozenset[str] = frozenset()
+    """Members of messages that are OpenAI's own and that it refuses (`name`)."""
+    developer: bool = False
+    """It knows the role `developer`. For others such messages are the system's."""
     speaks: frozenset[str] = frozenset()
     """See `proxy.core.dialect.Dialect`."""
     charge: Charge | None = None

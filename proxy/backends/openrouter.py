@@ -28,6 +28,7 @@ _DOCS = "https://openrouter.ai/docs/api/reference/overview"
 _SEEN = "2026-11-21"
 
 SPEC = OpenAICompatible(
+    developer=True,
     prefill=Prefill(strips=True),
     families=(
         Family(  # they go on with a message that comes last

@@ -31,6 +31,7 @@ _GROK = "https://docs.x.ai/docs/guides/reasoning"
 _X_RATELIMIT = "x-ratelimit-{limit,remaining,reset}-{requests,tokens}"
 
 OPENAI = OpenAICompatible(
+    developer=True,
     takes=_OPENAIS,
     families=FAMILIES,
     speaks=frozenset({"responses"}) | _TEXTS,
@@ -43,6 +44,7 @@ OPENAI = OpenAICompatible(
 CLOUD: Mapping[str, OpenAICompatible] = {
     "groq": OpenAICompatible(
         takes=_OPENAIS,
+        leaves_out=frozenset({"name"}),
         refuses=_NO_LOGPROBS | _OPENAI_ONLY | {"logit_bias"},
         only=_ONE,
         prefill=Prefill(),
@@ -77,7 +79,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "xai": OpenAICompatible(
-        takes=_OPENAIS,
+        takes=_THOUGHTS,
         refuses=_SOUND | {"logit_bias", "prediction", "verbosity", "web_search_options"},
         families=(
             Family(r"grok-(?:.*non-reasoning|3(?!-mini)|2)", "those that do not reason", _GROK, _SEEN),
@@ -200,6 +202,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         dated=_SEEN,
     ),
     "github-models": OpenAICompatible(
+        developer=True,
         takes=_OPENAIS,
         families=FAMILIES,
         limits=_X_RATELIMIT,

@@ -266,3 +266,35 @@ def test_only_the_exceptions_that_are_data_make_a_difference() -> None:
     plain = OpenAICompatible()
     for name, spec in ALL.items():
         assert (spec.key_header, spec.key_prefix) == (plain.key_header, plain.key_prefix), name
+
+
+@each
+def test_developer_messages_are_the_systems_where_that_role_is_not_known(name: str) -> None:
+    given = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "x"}]
+    body = {"model": "chat", "messages": given}
+    found = prepared(at(name).chat(ChatRequest(b"", body, "chat", False, False)))
+    first = orjson.loads(found.call.body)["messages"][0]
+    assert first == {"role": "developer" if ALL[name].developer else "system", "content": "Be brief."}
+    assert given[0]["role"] == "developer"
+    assert not found.dropped
+
+
+def test_openai_gets_developer_messages_as_they_are() -> None:
+    assert OPENAI.developer
+
+
+def test_groq_refuses_names_of_speakers_and_gets_none() -> None:
+    given = [{"role": "user", "name": "ann", "content": "x"}]
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+    body = {"model": "chat", "messages": given, "tools": tools}
+    sent = orjson.loads(prepared(at("groq").chat(ChatRequest(b"", body, "chat", False, False))).call.body)
+    assert sent["messages"] == [{"role": "user", "content": "x"}]
+    assert sent["tools"] == tools
+
+
+def test_deepseek_goes_on_at_the_hosts_beta_whatever_the_path_of_its_address() -> None:
+    for url in ("https://api.deepseek.com", "https://api.deepseek.com/v1", "https://api.deepseek.com/beta"):
+        dialect = bind(Backend("b", "deepseek", url), Target("b/m", "b", "m"))
+        last = {"role": "assistant", "content": "Half", "prefix": True}
+        asked = dialect.chat(ChatRequest(b"", {"messages": [last]}, "chat", False, False))
+        assert prepared(asked).call.head.startswith(b"POST /beta/chat/completions ")
