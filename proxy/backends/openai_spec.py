@@ -99,8 +99,8 @@ class OpenAICompatible:
     """Where a request goes whose last message has `prefix`, from the host's root, if that is another place than for
     others."""
     text_path: str = ""
-    """Where text completions are asked for, from the host's root, if that is another place than `/completions` below the
-    base URL."""
+    """Where text completions are asked for, from the host's root, if that is another place than `/completions` below
+    the base URL."""
     repeatable: bool = False
     """The same request with the same seed gives the same bytes again."""
     families: tuple[Family, ...] = ()
