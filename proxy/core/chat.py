@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from proxy.core.choice.wish import Wish
 from proxy.core.failure import Failure
 from proxy.core.usage import Usage
 
@@ -40,6 +41,8 @@ class ChatRequest(NamedTuple):
     wants_usage: bool
     """The client itself asked for a usage chunk (`stream_options.include_usage`)."""
     native: Native | None = None
+    wish: Wish | None = None
+    """What the caller asks of targets; `None`: nothing. It stands in none of the other parts any more."""
 
 
 class EmbedRequest(NamedTuple):
@@ -50,6 +53,8 @@ class EmbedRequest(NamedTuple):
     model: str
     base64: bool
     """The client asked for `encoding_format: base64`."""
+    wish: Wish | None = None
+    """As of a `ChatRequest`."""
 
 
 class Kind(IntEnum):

@@ -190,6 +190,8 @@ class Failure(NamedTuple):
     """The upstream's own error code, type and parameter, handed on where the caller is to blame."""
     type: str | None = None
     param: str | None = None
+    ours: bool = False
+    """The message is Wayline's own and meant for the caller, whatever the kind."""
 
     @property
     def verdict(self) -> Verdict:

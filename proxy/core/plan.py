@@ -40,13 +40,18 @@ def plan(route: Route, health: Mapping[str, Health], now: float) -> Plan:
     keys and models) they are tried in order anyway: a small chance beats none. A target that asked for time is never
     asked before that.
     """
+    return among(route.targets, health, now)
+
+
+def among(targets: Sequence[Target], health: Mapping[str, Health], now: float) -> Plan:
+    """The same for these targets."""
     if not health:
-        return Plan(route.targets)
+        return Plan(tuple(targets))
     chosen: list[Target] = []
     last: list[Target] = []
     skipped: list[Skipped] = []
     until = inf
-    for target in route.targets:
+    for target in targets:
         state = health.get(target.name, WELL)
         now_standing = standing(state, now)
         if now_standing <= Standing.PROBE:

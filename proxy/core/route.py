@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from proxy.core.ability import UNKNOWN, Ability
+from proxy.core.choice.policy import Policy
 from proxy.core.outcome import How
 from proxy.core.price import Price
 from proxy.core.secret import Secret
@@ -91,6 +92,8 @@ class Target:
     """What its model can do, as far as it is known."""
     prefill: bool | None = None
     """It continues an assistant message that comes last; `None`: as is known of its backend's type."""
+    local: bool = False
+    """It runs on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +124,5 @@ class Route:
     """What happens to a request that a target cannot express in full."""
     min_rate: float | None = None
     """Tokens a second below which, over 10 s, a stream counts as stalled; `None`: it never does."""
+    policy: Policy | None = None
+    """How to choose among the targets; `None`: in their order."""

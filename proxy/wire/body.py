@@ -45,7 +45,7 @@ def chat_request(raw: bytes, max_depth: int) -> ChatRequest | BadBody:
         return _bad("'stream' must be true or false.", "stream")
     options = body.get("stream_options")
     if options is None:
-        return _new(ChatRequest, (raw, body, model, stream, False, None))
+        return _new(ChatRequest, (raw, body, model, stream, False, None, None))
     if type(options) is not dict:
         return _bad("'stream_options' must be an object.", "stream_options")
     return ChatRequest(raw, body, model, stream, stream and options.get("include_usage") is True)

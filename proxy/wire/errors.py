@@ -118,7 +118,7 @@ def scrubbed(text: str) -> str:
 def parts_of(failure: Failure) -> tuple[str, str, str, str | None]:
     """Message, type, code and param for the caller."""
     verdict = failure.verdict
-    if failure.kind not in CALLERS_OWN:
+    if failure.kind not in CALLERS_OWN and not failure.ours:
         return WORDS[failure.kind], verdict.type, verdict.code, None
     message = scrubbed(failure.message) or WORDS[failure.kind]
     return message, failure.type or verdict.type, failure.code or verdict.code, failure.param

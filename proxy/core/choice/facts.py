@@ -1,0 +1,101 @@
+"""What a request needs of a target, read off its body: roughly for most requests, in full for those that matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from proxy.core.ability import Ability
+from proxy.core.tokens import of_request
+
+USUAL_OUTPUT = 500
+"""Tokens of an answer where nobody said how long it may be, and nothing was learnt of the target yet."""
+_PARTS = {"image_url": "vision", "input_audio": "audio", "file": "files"}
+_LENGTHS = ("max_completion_tokens", "max_tokens")
+_MEMBERS = {
+    "tools": ("tools", "functions"),
+    "json_schema": ("response_format",),
+    "reasoning": ("reasoning_effort", "reasoning"),
+}
+"""Members of a body that may need a capability."""
+
+
+class Facts(NamedTuple):
+    """Of one request."""
+
+    input: int
+    """Tokens, about: characters are counted (proxy/core/tokens.py)."""
+    output: int | None = None
+    """Tokens that the answer may have; `None`: the request does not say."""
+    needs: frozenset[str] = frozenset()
+    """Capabilities without which it cannot be answered as asked."""
+    chat: bool = True
+    """False: it asks for vectors."""
+    model: str = ""
+    """As the caller named it."""
+
+
+def facts_of(body: Mapping[str, Any], *, chat: bool = True, model: str = "") -> Facts:
+    """All of them, from a chat or embeddings request."""
+    needs = frozenset(_needs(body)) if chat else frozenset({"embeddings"})
+    return Facts(of_request(body), _output(body) if chat else None, needs, chat, model)
+
+
+def _needs(body: Mapping[str, Any]) -> Iterable[str]:
+    if (body.get("tools") or body.get("functions")) and body.get("tool_choice") != "none":
+        yield "tools"
+    wanted = body.get("response_format")
+    if isinstance(wanted, dict) and wanted.get("type") == "json_schema":
+        yield "json_schema"
+    if body.get("reasoning_effort") not in (None, "none") or isinstance(body.get("reasoning"), dict):
+        yield "reasoning"
+    messages = body.get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        content = message.get("content") if isinstance(message, dict) else None
+        for part in content if isinstance(content, list) else ():
+            need = _PARTS.get(str(part.get("type"))) if isinstance(part, dict) else None
+            if need is not None:
+                yield need
+
+
+def _output(body: Mapping[str, Any]) -> int | None:
+    for name in _LENGTHS:
+        value = body.get(name)
+        if type(value) is int and value > 0:
+            return value
+    return None
+
+
+class Look(NamedTuple):
+    """What of a request could matter to some target of a route at all, so that most requests cost one look."""
+
+    short: int
+    """A body of no more bytes than this fits every target: no token is shorter than a byte."""
+    members: frozenset[str]
+    """Members of a body that may need what some target lacks."""
+    parts: bool
+    """Some target takes no pictures, sound or documents, which stand in the messages."""
+
+    def plain(self, body: Mapping[str, Any], length: int) -> bool:
+        """Every target can answer this, as far as their abilities say. `length`: of the body, in bytes."""
+        if length > self.short or not self.members.isdisjoint(body):
+            return False
+        if self.parts:
+            for message in body["messages"]:
+                if type(message) is not dict or type(message.get("content")) is list:
+                    return False
+        return True
+
+
+def look(abilities: Iterable[Ability]) -> Look | None:
+    """For chat at targets with these abilities. `None`: nothing is known that could leave one out."""
+    abilities = tuple(abilities)
+    contexts = [one.context for one in abilities if one.context is not None]
+    lacks = frozenset[str]().union(*(one.lacks for one in abilities))
+    members = {name for lack, names in _MEMBERS.items() if lack in lacks for name in names}
+    if contexts or any(one.output is not None for one in abilities):
+        members.update(_LENGTHS)
+    parts = not lacks.isdisjoint(_PARTS.values())
+    if not (contexts or members or parts):
+        return None
+    return Look(min(contexts, default=1 << 62), frozenset(members), parts)

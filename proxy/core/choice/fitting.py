@@ -1,0 +1,129 @@
+"""Why a target is not asked this request: in words, for the caller, the log and `explain`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from proxy.core.choice.facts import USUAL_OUTPUT, Facts
+from proxy.core.choice.measured import Measured
+from proxy.core.choice.wish import Wish
+from proxy.core.failure import FailureKind
+from proxy.core.price import MILLION
+from proxy.core.route import Target
+
+DOUBT = 2
+"""Tokens are estimated: a target whose context is not this many times too small is asked where nothing else is left."""
+SOFT = frozenset({"json_schema", "reasoning"})
+"""Capabilities without which there is an answer all the same, only not quite as asked: such targets come last."""
+
+
+def cannot(target: Target, facts: Facts) -> tuple[FailureKind, str] | None:
+    """Why it would have to refuse; `None`: nothing is known that says so."""
+    ability = target.ability
+    if ability.context is not None and facts.input > ability.context:
+        return FailureKind.CONTEXT_LENGTH, f"context {ability.context:,} < {facts.input:,}"
+    lacking = [need for need in sorted(facts.needs - SOFT) if ability.can(need) is False]
+    if lacking:
+        return FailureKind.UNSUPPORTED, f"no {', no '.join(lacking)}"
+    if facts.chat and ability.can("embeddings"):
+        return FailureKind.UNSUPPORTED, "makes vectors, no answers"
+    return None
+
+
+def doubtful(target: Target, facts: Facts) -> bool:
+    """Its context is too small only by an estimate that may be wrong by so much."""
+    context = target.ability.context
+    return context is not None and context < facts.input <= context * DOUBT
+
+
+def not_quite(target: Target, facts: Facts) -> str | None:
+    """Why others are asked before it: it would not give all that was asked for."""
+    ability = target.ability
+    wanted = facts.output
+    if wanted is not None and ability.output is not None and wanted > ability.output:
+        return f"answers up to {ability.output:,} < {wanted:,}"
+    if wanted is not None and ability.context is not None and facts.input + wanted > ability.context:
+        return f"context {ability.context:,} < {facts.input:,} + {wanted:,}"
+    lacking = [need for need in sorted(facts.needs & SOFT) if ability.can(need) is False]
+    return f"no {', no '.join(lacking)}" if lacking else None
+
+
+def unwished(target: Target, facts: Facts, wish: Wish, known: Measured) -> str | None:
+    """Why the request's (or its route's) own conditions leave it out. What nobody knows of an ability or a speed
+    leaves no target out; what nobody knows of a price does, where money is limited."""
+    return (
+        _named(target, wish)
+        or _able(target, wish)
+        or _dear(target, facts, wish, known)
+        or _slow(known, wish)
+        or ("not local" if wish.local_only and not target.local else None)
+    )
+
+
+def _named(target: Target, wish: Wish) -> str | None:
+    names = {target.name, target.backend, target.model}
+    if not wish.exclude.isdisjoint(names):
+        return "excluded"
+    return "not among `only`" if wish.only is not None and wish.only.isdisjoint(names) else None
+
+
+def _able(target: Target, wish: Wish) -> str | None:
+    ability = target.ability
+    if wish.context is not None and ability.context is not None and ability.context < wish.context:
+        return f"context {ability.context:,} < {wish.context:,}"
+    lacking = [name for name in sorted(wish.capabilities) if ability.can(name) is False]
+    return f"no {', no '.join(lacking)}" if lacking else None
+
+
+def _dear(target: Target, facts: Facts, wish: Wish, known: Measured) -> str | None:
+    if wish.free:
+        price = target.price
+        if price is None:
+            return "not known to be free"
+        if price.input or price.output:
+            return "not free"
+    if wish.max_cost is None:
+        return None
+    cost = expected_cost(target, facts, known)
+    if cost is None:
+        return "price unknown"
+    return f"would cost {_dollars(cost)} > {_dollars(wish.max_cost)}" if cost > wish.max_cost else None
+
+
+def _slow(known: Measured, wish: Wish) -> str | None:
+    takes = known.first if known.first is not None else known.whole and known.takes(known.output or 0.0)
+    if wish.max_latency is not None and takes is not None and takes > wish.max_latency:
+        return f"takes {takes * 1000:,.0f} ms > {wish.max_latency * 1000:,.0f} ms"
+    speed = known.speed
+    if wish.min_speed is not None and speed is not None and speed < wish.min_speed:
+        return f"gives {speed:,.1f} tokens/s < {wish.min_speed:g}"
+    return None
+
+
+def expected_output(facts: Facts, known: Measured) -> float:
+    """Tokens: what the request says, else what the target usually gives."""
+    if not facts.chat:
+        return 0
+    usual = USUAL_OUTPUT if known.output is None else known.output
+    return usual if facts.output is None else min(facts.output, usual) if known.output is not None else facts.output
+
+
+def expected_cost(target: Target, facts: Facts, known: Measured) -> Decimal | None:
+    """US dollars for this request; `None`: nobody knows. As long an answer as the request allows, where it says so:
+    a bound is one only then."""
+    price = target.price
+    if price is None:
+        return None
+    price = price.at(facts.input)
+    output = facts.output if facts.output is not None and facts.chat else expected_output(facts, known)
+    total = facts.input * price.input + int(output) * price.output
+    if known.cached and price.cached_input is not None:
+        total -= int(facts.input * known.cached) * (price.input - price.cached_input)
+    return total / MILLION
+
+
+def _dollars(amount: Decimal) -> str:
+    """With as many digits as tell something."""
+    shown = f"{amount:.6f}".rstrip("0")
+    whole, _, part = shown.partition(".")
+    return f"${whole}.{part:0<2}"

@@ -1,0 +1,137 @@
+"""What is known of a target by its attempts, as one frozen value that outcomes move on. Feeds the strategies."""
+
+from __future__ import annotations
+
+from math import exp
+from typing import NamedTuple
+
+from proxy.core.failure import FailureKind
+from proxy.core.outcome import Ended, Outcome
+
+TAU = 10.0
+"""Seconds in which what was measured loses all but a third of its weight against a new, lower measure."""
+SHARE = 0.1
+"""Weight of a new measure where it is not the time that counts."""
+SHUN, SHUN_MAX = 10.0, 300.0
+"""Seconds, for each failure in a row, that a target counts as failing; at most."""
+REFUSES_MORE = frozenset({FailureKind.RATE_LIMITED, FailureKind.OVERLOADED})
+GROWS = 10.0
+"""Seconds after which one more is tried than what a target refused."""
+
+
+class Measured(NamedTuple):
+    """Seconds are on the engine's clock; `None`: nothing was measured yet."""
+
+    first: float | None = None
+    """Seconds to a stream's first content: at once up with a slower one, slowly down (peak-sensitive)."""
+    per_token: float | None = None
+    """Seconds a token of a stream after that, likewise."""
+    whole: float | None = None
+    """Seconds a token of answers that came at once, likewise; of one without tokens (vectors) the seconds."""
+    at: float = 0.0
+    """When these were measured last."""
+    output: float | None = None
+    """Tokens of an answer."""
+    cached: float = 0.0
+    """Share of the input that came from the provider's cache."""
+    good: float = 1.0
+    """Share of attempts that served, the latest most."""
+    attempts: int = 0
+    in_a_row: int = 0
+    """Failures since the last success."""
+    failed_at: float = -1e9
+    carries: int | None = None
+    """In flight when it refused more; `None`: it never did."""
+    refused_at: float = 0.0
+
+    def failing(self, now: float) -> bool:
+        """It failed last, and not long ago."""
+        return self.in_a_row > 0 and now < self.failed_at + min(SHUN * self.in_a_row, SHUN_MAX)
+
+    def takes(self, tokens: float) -> float | None:
+        """Seconds that an answer of so many tokens takes; `None`: nobody knows."""
+        if self.first is not None:
+            return self.first + (self.per_token or 0.0) * tokens
+        return None if self.whole is None else self.whole * max(tokens, 1.0)
+
+    @property
+    def speed(self) -> float | None:
+        """Tokens a second; `None`: nobody knows."""
+        each = self.per_token if self.per_token is not None else self.whole if self.output else None
+        return 1.0 / each if each else None
+
+    def capacity(self, now: float) -> float | None:
+        """How many it has shown that it can carry; more as time passes without a refusal."""
+        return None if self.carries is None else self.carries + (now - self.refused_at) / GROWS
+
+
+FRESH = Measured()
+
+
+def measure(known: Measured, outcome: Outcome, now: float, busy: int = 0) -> Measured:
+    """The value after an attempt's end. `busy`: others in flight there. A failure makes no measure better."""
+    if outcome.ended is Ended.CANCELLED:
+        return known
+    if outcome.ended is Ended.SERVED:
+        return _served(known, outcome, now)
+    if outcome.failure is None or not _its_own(outcome.failure):
+        return known
+    took = outcome.last - outcome.sent
+    carries, refused_at = known.carries, known.refused_at
+    if outcome.failure in REFUSES_MORE:
+        carries, refused_at = max(busy, 1), now
+    return known._replace(
+        first=None if known.first is None else max(known.first, took),
+        whole=None if known.whole is None else max(known.whole, took / max(known.output or 1.0, 1.0)),
+        good=known.good * (1 - SHARE),
+        attempts=known.attempts + 1,
+        in_a_row=known.in_a_row + 1,
+        failed_at=now,
+        carries=carries,
+        refused_at=refused_at,
+    )
+
+
+def _its_own(kind: FailureKind) -> bool:
+    """It says something of the target, not of the request."""
+    return kind.name not in _OF_REQUESTS
+
+
+_OF_REQUESTS = frozenset(
+    {"CONTEXT_LENGTH", "UNSUPPORTED", "BAD_REQUEST", "FILTERED", "TOOL_USE", "CLIENT_GONE", "BUSY", "DRAINING"}
+)
+
+
+def _served(known: Measured, outcome: Outcome, now: float) -> Measured:
+    usage = outcome.usage
+    tokens = 0 if usage is None else usage.output
+    total = outcome.last - outcome.sent
+    part = exp(-max(now - known.at, 0.0) / TAU)
+    first, per_token, whole, cached = known.first, known.per_token, known.whole, known.cached
+    if outcome.stream and outcome.first_content is not None:
+        waited = outcome.first_content - outcome.sent
+        first = _peak(first, waited, part)
+        if tokens > 1:
+            per_token = _peak(per_token, (total - waited) / (tokens - 1), part)
+    else:
+        whole = _peak(whole, total / max(tokens, 1), part)
+    if usage is not None and usage.input:
+        cached += SHARE * (usage.cached_input / usage.input - cached)
+    return known._replace(
+        first=first,
+        per_token=per_token,
+        whole=whole,
+        at=now,
+        output=tokens if known.output is None else known.output + SHARE * (tokens - known.output),
+        cached=cached,
+        good=known.good + SHARE * (1.0 - known.good),
+        attempts=known.attempts + 1,
+        in_a_row=0,
+    )
+
+
+def _peak(known: float | None, new: float, part: float) -> float:
+    """Peak-sensitive: the worse counts at once, the better by and by (as in Finagle's `PeakEwma`)."""
+    if known is None or new > known:
+        return new
+    return known * part + new * (1.0 - part)

@@ -1,0 +1,143 @@
+"""Rules: the first that holds says what is used; those that can never be used are named; nothing is executed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.core.choice.facts import Facts
+from proxy.core.choice.policy import Group, Member, Policy, Rule, When
+from proxy.core.choice.ranking import Seen
+from proxy.core.choice.rules import Asked, contradiction, covers, flaws, holds
+from proxy.core.choice.wish import Wish
+from proxy.core.route import Route
+from tests.core.choice.choices import asked, chosen, names, route, target
+
+INF = float("inf")
+ASKED = Asked(
+    Facts(9000, 100, frozenset({"tools"}), True, "gpt-4o-mini"),
+    Wish(priority="high", task="analysis", agent="bot", tags=frozenset({"night", "x"})),
+    "team-a",
+    {b"x-team": b"search-eu"},
+)
+
+
+@pytest.mark.parametrize(
+    ("when", "so"),
+    [
+        (When(), True),
+        (When(priority="high"), True),
+        (When(priority="low"), False),
+        (When(task="analysis", agent="bot", tag="night", key="team-a"), True),
+        (When(tag="day"), False),
+        (When(tokens=(8001, INF)), True),
+        (When(tokens=(0, 8000)), False),
+        (When(output=(0, 100)), True),
+        (When(has=frozenset({"tools"})), True),
+        (When(has=frozenset({"tools", "vision"})), False),
+        (When(hour=(22, 6)), True),
+        (When(hour=(6, 22)), False),
+        (When(header=(("x-team", "search-*"),)), True),
+        (When(header=(("x-team", "search"),)), False),
+        (When(header=(("x-none", "*"),)), False),
+        (When(model_matches="gpt-4o*"), True),
+        (When(model_matches="gpt-4?-*"), False),
+    ],
+)
+def test_all_that_a_rule_says_must_hold(when: When, so: bool) -> None:
+    assert holds(when, ASKED, 23) is so
+
+
+def test_the_first_that_holds_says_what_is_used() -> None:
+    a, b, c = target("a/m", price="2/2"), target("b/m", price="1/1"), target("c/m", price="0/0")
+    small = Group("small", (Member("b/m"), Member("c/m")))
+    rules = (
+        Rule(When(priority="high"), "a/m"),
+        Rule(When(tokens=(0, 1000)), "small"),
+        Rule(When(), "cheapest", Wish(exclude=frozenset({"c"}))),
+    )
+    which = Route("r", (a, b, c), policy=Policy(route(a, b, c).policy.top, {"small": small}, rules=rules))  # type: ignore[union-attr]  # it has one
+    urgent = chosen(which, asked(10, wish=Wish(priority="high")))
+    assert (names(urgent), urgent.rule) == (["a/m"], 0)
+    little = chosen(which, asked(10))
+    assert (names(little), little.rule) == (["b/m", "c/m"], 1)
+    rest = chosen(which, asked(5000))
+    assert (names(rest), rest.rule, rest.strategy) == (["b/m", "a/m"], 2, "cheapest")
+
+
+def test_the_hour_is_given_from_outside() -> None:
+    night = (Rule(When(hour=(22, 6)), "b/m"),)
+    which = route(target("a/m"), target("b/m"), rules=night)
+    assert names(chosen(which, seen=Seen(hour=3))) == ["b/m"]
+    assert names(chosen(which, seen=Seen(hour=12))) == ["a/m", "b/m"]
+
+
+def test_rules_that_are_never_used_are_named() -> None:
+    rules = [
+        Rule(When(tokens=(1000, INF)), "a"),
+        Rule(When(tokens=(5000, 6000), priority="high"), "b"),
+        Rule(When(tokens=(10, 5)), "b"),
+        Rule(When(hour=(3, 3)), "b"),
+        Rule(When(priority="low")),
+        Rule(When(), "a"),
+        Rule(When(key="k"), "a"),
+    ]
+    assert dict(flaws(rules)) == {
+        1: "is never reached: rule 1 holds whenever this one does",
+        2: "can never hold: `tokens` has nothing between its bounds",
+        3: "can never hold: `hour` begins when it ends",
+        4: "says neither `use` nor `set`",
+        6: "is never reached: rule 6 holds whenever this one does",
+    }
+
+
+spans = st.none() | st.tuples(st.integers(0, 30), st.integers(0, 30))
+words = st.sampled_from(["", "x", "y"])
+whens = st.builds(
+    When,
+    priority=st.sampled_from(["", "high", "normal"]),
+    task=words,
+    agent=words,
+    tag=words,
+    key=words,
+    tokens=spans,
+    output=spans,
+    has=st.frozensets(st.sampled_from(["tools", "vision"])),
+    hour=st.none() | st.tuples(st.integers(0, 23), st.integers(0, 23)),
+    header=st.sampled_from([(), (("x-a", "x"),), (("x-a", "x"), ("x-b", "*"))]),
+    model_matches=st.sampled_from(["", "x*", "y"]),
+)
+
+
+def request(draw: Any) -> tuple[Asked, int]:
+    some = st.sampled_from(["", "x", "y"])
+    facts = Facts(
+        draw(st.integers(0, 30)),
+        draw(st.none() | st.integers(0, 30)),
+        draw(st.frozensets(st.sampled_from(["tools", "vision"]))),
+        True,
+        draw(some),
+    )
+    wish = Wish(
+        priority=draw(st.sampled_from(["", "high"])), task=draw(some), agent=draw(some), tags=frozenset({draw(some)})
+    )
+    headers = draw(st.sampled_from([{}, {b"x-a": b"x"}, {b"x-a": b"x", b"x-b": b"z"}]))
+    return Asked(facts, wish, draw(some), headers), draw(st.integers(0, 23))
+
+
+@settings(max_examples=400, deadline=None)
+@given(whens, whens, st.data())
+def test_what_is_called_unreachable_or_contradictory_never_holds(one: When, other: When, data: st.DataObject) -> None:
+    what, hour = request(data.draw)
+    if contradiction(other):
+        assert not holds(other, what, hour)
+    elif covers(one, other) and holds(other, what, hour):
+        assert holds(one, what, hour)
+
+
+def test_a_pattern_is_no_expression() -> None:
+    assert not holds(When(model_matches="gpt-[0-9]"), Asked(Facts(1, model="gpt-4")), 0)
+    assert holds(When(model_matches="gpt-[0-9]"), Asked(Facts(1, model="gpt-[0-9]")), 0)
