@@ -16,6 +16,8 @@ from proxy.core.route import Route, Target
 
 WIDTH = 100
 LONGEST_NAME = 48
+_KINDS = 9
+"""Columns for a backend's type, at least."""
 
 Paint = Callable[[str, str], str]
 """(text, role) -> text; roles are `head`, `good`, `off`, `bad`, `dim`."""
@@ -38,8 +40,9 @@ def picture(config: Config, paint: Paint) -> Iterator[str]:
     yield ""
     yield paint("backends", "head")
     width = _width(config.backends)
+    kinds = max(_KINDS, *(len(backend.type) for backend in config.backends.values()))
     for backend in config.backends.values():
-        yield from _backend(backend, width, paint)
+        yield from _backend(backend, width, kinds, paint)
     yield ""
     yield paint("routes", "head") + paint("  (US dollars per million tokens)", "dim")
     for route in config.routes.values():
@@ -60,8 +63,8 @@ def _front(config: Config) -> Iterator[str]:
         yield "direct   backend/model may be asked for by name"
 
 
-def _backend(backend: Backend, width: int, paint: Paint) -> Iterator[str]:
-    start = f"  {_cut(backend.name, width):<{width}}  {backend.type:<9}  "
+def _backend(backend: Backend, width: int, kinds: int, paint: Paint) -> Iterator[str]:
+    start = f"  {_cut(backend.name, width):<{width}}  {backend.type:<{kinds}}  "
     if backend.missing:
         yield from _lines(start, f"not configured: {why_missing(backend.missing)}", paint, "off")
         return

@@ -141,7 +141,7 @@ def _target(backend: Backend, model: str, levels: list[Plain]) -> Target:
         model=model,
         timeouts=row.timeouts._replace(**_merged(levels, "timeouts")),
         retry=Retry()._replace(**_merged(levels, "retry")),
-        price=_price(prices[-1]) if prices else FREE if row.free else None,
+        price=_price(prices[-1]) if prices else FREE if row.free or backend.options.get("free_only") else None,
         headers=_headers(levels),
         defaults=MappingProxyType(_merged(params, "defaults")),
         overrides=MappingProxyType(_merged(params, "overrides")),

@@ -17,7 +17,7 @@ from proxy.config.values import Backend, Config
 from proxy.core.chat import ChatRequest, Completion, EmbedRequest, Kind
 from proxy.core.dialect import Dialect, Malformed
 from proxy.core.failure import Failure, FailureKind
-from proxy.core.price import Price, cost
+from proxy.core.price import FREE, Price, cost
 from proxy.core.route import Target
 from proxy.testing.conformance import prepared
 
@@ -69,7 +69,9 @@ def test_its_options_come_from_the_file() -> None:
     """
     config = load(text, {}, "f", lambda path: path)
     assert isinstance(config, Config), str(config)
-    dialect = bind(config.backends["or"], config.routes["r"].targets[0])
+    target = config.routes["r"].targets[0]
+    assert target.price == FREE  # whatever the model costs that is not free
+    dialect = bind(config.backends["or"], target)
     assert sent(dialect) == {
         "model": "a/b:free",
         "usage": {"include": True},
