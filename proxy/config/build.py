@@ -14,7 +14,7 @@ from proxy.config.spec.options import options_of
 from proxy.config.spec.top import LEDGER_PATH
 from proxy.config.values import Backend, CallerKey, Config, Cors, LeftOut, Listen, LocalModel, Store
 from proxy.config.variables import why_missing
-from proxy.core.ability import UNKNOWN
+from proxy.core.ability import UNKNOWN, Ability
 from proxy.core.outcome import How
 from proxy.core.price import FREE, Price
 from proxy.core.route import Hedge, OnCut, Retry, Route, Target, Unsupported
@@ -147,9 +147,16 @@ def _target(backend: Backend, model: str, levels: list[Plain]) -> Target:
         overrides=MappingProxyType(_merged(params, "overrides")),
         drop=frozenset(name for level in levels for name in level.get("drop", ())),
         concurrency=limits[-1] if limits else None,
-        ability=declared(_merged(levels, "capabilities")).over(ability_of(model) if model else UNKNOWN),
+        ability=_ability(backend, model, levels),
         prefill=prefill[-1] if prefill else None,
     )
+
+
+def _ability(backend: Backend, model: str, levels: list[Plain]) -> Ability:
+    """What the file says; what a model that we run is loaded with; what is known by its name."""
+    ours = backend.models.get(model)
+    loaded = UNKNOWN if ours is None else Ability(context=ours.n_ctx)
+    return declared(_merged(levels, "capabilities")).over(loaded).over(ability_of(model) if model else UNKNOWN)
 
 
 def _merged(levels: Iterable[Plain], key: str) -> dict[str, Any]:

