@@ -1,6 +1,6 @@
 """Azure OpenAI: OpenAI's API behind other addresses, by deployment or by model, with a key or an Entra token.
 
-Three forms of address (https://learn.microsoft.com/azure/ai-foundry/openai/reference, read 2026-11-21):
+Three forms of address (https://learn.microsoft.com/azure/ai-foundry/openai/reference, as of 2026-11-21):
 
     https://NAME.openai.azure.com + api_version   /openai/deployments/{deployment}/chat/completions?api-version=…
     https://NAME.openai.azure.com                 /openai/v1/chat/completions, the model in the body

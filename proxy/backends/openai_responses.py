@@ -1,6 +1,6 @@
 """OpenAI's Responses API, handed on as it is: what came in it leaves in it, and its answers go back as they came.
 
-https://platform.openai.com/docs/api-reference/responses and …/responses-streaming (read 2026-11-21).
+https://platform.openai.com/docs/api-reference/responses and …/responses-streaming (as of 2026-11-21).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """OpenRouter: OpenAI's API with preferences among providers, charges told with each answer, and free variants.
 
-https://openrouter.ai/docs: features/provider-routing, use-cases/usage-accounting, api/reference (read 2026-11-21).
+https://openrouter.ai/docs: features/provider-routing, use-cases/usage-accounting, api/reference (as of 2026-11-21).
 What fails in mid-stream comes as a chunk with a top-level `error` and `finish_reason: error` (openai_errors.py).
 """
 
