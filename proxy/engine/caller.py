@@ -46,3 +46,26 @@ class Caller(Protocol):
 
     def broken(self, failure: Failure, chars: int | None) -> None:
         """No more will come, and what came is not the whole answer: so many characters, where that is known."""
+
+
+class Nobody:
+    """Implements `Caller`: takes the place of one whose request is over, so that the two do not keep each other until
+    the next garbage collection."""
+
+    def whole(self, body: bytes, won: Won) -> None: ...
+
+    def open(self, won: Won) -> None: ...
+
+    def push(self, data: bytes) -> bool:
+        return True
+
+    def comment(self, text: str = "") -> None: ...
+
+    def close(self, last: bytes = b"") -> None: ...
+
+    def refuse(self, failure: Failure, retry_after: float | None, target: str, attempts: int) -> None: ...
+
+    def broken(self, failure: Failure, chars: int | None) -> None: ...
+
+
+NOBODY = Nobody()

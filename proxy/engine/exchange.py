@@ -19,7 +19,7 @@ from proxy.core.route import OnCut, Route
 from proxy.core.ways import Way
 from proxy.engine.account import finish_of, outcome_of
 from proxy.engine.attempt import Attempt
-from proxy.engine.caller import Caller, Won
+from proxy.engine.caller import NOBODY, Caller, Won
 from proxy.engine.keys import OF_THE_KEY
 from proxy.engine.lane import Planned, Road
 from proxy.engine.mending import Mending, holds_structure
@@ -283,7 +283,8 @@ class Exchange(Sending):
         if self._wait is not None:
             self._wait.cancel()
         attempt = self._attempt
-        self._attempt = None  # or the two would keep each other until the next garbage collection
+        self._attempt = None  # or each would keep the other until the next garbage collection
+        self._caller = NOBODY
         self.engine.leave(self)
         self.engine.on_finish(
             finish_of(self, attempt, ended, failure, status, sends=self._state.sends - self._unsent, spent=self._spent)
