@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from proxy.backends.openai_completions import API, CompletionsDialect
+from proxy.backends.openai_relay import has_not
 from proxy.backends.openai_stream import ChatDecoder
 from proxy.core.chat import ChatRequest, Event, Kind
 from proxy.core.dialect import UNSTAMPED, Decoder, Malformed, Prepared, Stamp
 from proxy.core.failure import Failure
+from proxy.core.relay import RelayRequest
 
 _TOLD = b'data: {"tokens":['
 
@@ -78,6 +80,9 @@ class LlamaDialect(CompletionsDialect):
         if request.stream:
             request = request._replace(body={**request.body, "return_progress": True, "return_tokens": True})
         return super().chat(request)
+
+    def relay(self, request: RelayRequest) -> Prepared | Failure:
+        return has_not()
 
     def decoder(self, *, wants_usage: bool, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Decoder:
         if stamp.native == API:

@@ -17,7 +17,7 @@ from proxy.core.dialect import Prepared
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.route import Target
 
-SPEC = OpenAICompatible(base_url="http://127.0.0.1:1234/v1", default_path="/v1")
+SPEC = OpenAICompatible(base_url="http://127.0.0.1:1234/v1", default_path="/v1", relays={})
 K = FailureKind
 _TEXTS = (
     (b"no models loaded", K.NOT_FOUND, "the backend has no model loaded, and does not load one on demand"),

@@ -10,6 +10,7 @@ import orjson
 from proxy.backends.head import Address, head, standard
 from proxy.backends.openai_errors import ErrorReader
 from proxy.backends.openai_messages import BEYOND, as_system, without
+from proxy.backends.openai_relay import Bytes, Events, has_not, read_relayed, relay_call
 from proxy.backends.openai_reply import read_completion, read_embedding
 from proxy.backends.openai_spec import HINTS, NEUTRAL, OpenAICompatible, terms
 from proxy.backends.openai_stream import ChatDecoder
@@ -18,6 +19,7 @@ from proxy.core.call import Headers, HttpCall
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest, Native
 from proxy.core.dialect import UNSTAMPED, Decoder, Prefill, Prepared, Stamp
 from proxy.core.failure import Failure
+from proxy.core.relay import Relayed, RelayRequest
 from proxy.core.route import Target
 from proxy.core.secret import Secret
 
@@ -43,12 +45,14 @@ class OpenAIDialect:
         "_foreign",
         "_head",
         "_model",
+        "_more",
         "_prefix",
         "_refuses",
         "_spec",
         "_stream_head",
         "_target",
         "_terms",
+        "_where",
         "_without",
         "prefill",
         "repeatable",
@@ -77,7 +81,8 @@ class OpenAIDialect:
         self._as_it_is = spec.developer and not changes
         """A request needs no change but the model's name."""
         self._asks_usage = spec.asks_usage and "stream_options" not in self._without
-        more = credentials(spec, backend, target)
+        self._more = more = credentials(spec, backend, target)
+        self._where = where
         self._head, self._stream_head = heads(where, "/chat/completions", more)
         self._embed_head, _ = heads(where, "/embeddings", more)
         hide = [secret.reveal() for headers in more for secret in headers.values() if isinstance(secret, Secret)]
@@ -126,6 +131,31 @@ class OpenAIDialect:
 
     def failure(self, status: int, headers: Headers, body: bytes) -> Failure:
         return self._errors.failure(status, headers, body)
+
+    # What is handed on as it is; see `proxy.core.relay.Relays` ------------------------------------------------------
+
+    def relay(self, request: RelayRequest) -> Prepared | Failure:
+        """What the operator wants changed is changed in JSON; of a form only the model's name is another."""
+        relays = self._spec.relays if self._spec.at_home(self._where.origin.host) else None
+        path = "" if relays is None else relays.get(request.relay.name)
+        if path is None:
+            return has_not()
+        where = self._where._replace(path="") if path else self._where
+        body, dropped = dict(request.body), tuple[str, ...]()
+        if request.span is None:
+            self._adapt(body)
+            dropped = tuple(name for name in sorted(self._target.drop) if body.pop(name, None) is not None)
+        body["model"] = self._model or request.model.removeprefix(self._prefix)
+        call = relay_call(request, where.target(path or request.relay.path), where.authority, self._more, body)
+        return Prepared(call, dropped)
+
+    def relayed(
+        self, request: RelayRequest, content_type: str, body: bytes, *, model: str | None = None
+    ) -> Relayed | Failure:
+        return read_relayed(request.relay, content_type, body, self._errors, model, self._charge)
+
+    def relay_decoder(self, content_type: str) -> Decoder:
+        return Events(self._errors, self._charge) if "event-stream" in content_type else Bytes()
 
     # The APIs of `speaks`, which those that have any say ------------------------------------------------------------
 

@@ -106,7 +106,8 @@ class OpenAICompatible:
     families: tuple[Family, ...] = ()
     """The first one that a model's name begins as holds."""
     home: str = ""
-    """The end of the host's name at which `families` and `speaks` hold, since others speak this API too; empty: any."""
+    """The end of the host's name at which `families`, `speaks` and `relays` hold, since others speak this API too;
+    empty: any."""
     takes: frozenset[str] | None = None
     """Members of messages beyond OpenAI's that it takes (of `openai_messages.BEYOND`), all others are taken out, at
     `home`; `None`: nothing is."""
@@ -116,6 +117,10 @@ class OpenAICompatible:
     """It knows the role `developer`. For others such messages are the system's."""
     speaks: frozenset[str] = frozenset()
     """See `proxy.core.dialect.Dialect`."""
+    relays: Mapping[str, str] | None = None
+    """Of the endpoints that are handed on as they are (`proxy.core.relay`) those that it has, by their words; the value
+    is the path from the host's root, if that is another place than the usual one below the base URL. `None`: nobody
+    knows, and all are tried."""
     charge: Charge | None = None
     """Where it says what an answer costs."""
     limits: str = ""

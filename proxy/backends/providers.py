@@ -26,6 +26,9 @@ _SETTINGS = frozenset({"prompt_cache_key", "prompt_cache_retention", "safety_ide
 _OPENAIS: frozenset[str] = frozenset()
 """In messages it takes what OpenAI's schema has, or is not known to do something with more."""
 _THOUGHTS = frozenset({"reasoning_content"})
+_SPOKEN = dict.fromkeys(("transcriptions", "translations"), "")
+_NO_MORE: Mapping[str, str] = {}
+"""None of the endpoints that are handed on as they are."""
 _SEEN = "2026-11-21"
 _GROK = "https://docs.x.ai/docs/guides/reasoning"
 _X_RATELIMIT = "x-ratelimit-{limit,remaining,reset}-{requests,tokens}"
@@ -36,6 +39,7 @@ OPENAI = OpenAICompatible(
     families=FAMILIES,
     speaks=frozenset({"responses"}) | _TEXTS,
     home="api.openai.com",
+    relays={**_SPOKEN, **dict.fromkeys(("moderations", "speech", "images", "image_edits"), "")},
     limits=_X_RATELIMIT,
     source="https://platform.openai.com/docs/api-reference",
     dated=_SEEN,
@@ -51,6 +55,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         families=(
             Family(r"openai/gpt-oss", "gpt-oss", "https://console.groq.com/docs/prefilling", _SEEN, prefill=False),
         ),
+        relays={**_SPOKEN, "speech": ""},
         limits=_X_RATELIMIT,
         source="https://console.groq.com/docs/openai",
         dated=_SEEN,
@@ -75,6 +80,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         prefill_path="/beta/chat/completions",
         speaks=_TEXTS,
         text_path="/beta/completions",  # with `suffix`: https://api-docs.deepseek.com/guides/fim_completion
+        relays=_NO_MORE,
         source="https://api-docs.deepseek.com/api/create-chat-completion",
         dated=_SEEN,
     ),
@@ -124,6 +130,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         refuses=_NO_PENALTIES | _SOUND | {"logit_bias", "prompt_cache_key", "verbosity", "web_search_options"},
         only=_ONE,
         limits="x-ratelimit-{limit,remaining,reset}-{requests-day,tokens-minute}",
+        relays=_NO_MORE,
         source="https://inference-docs.cerebras.ai/resources/openai",
         dated=_SEEN,
     ),
@@ -135,6 +142,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         renames=_LIMIT,
         only=_ONE,
         charge=Charge(("cost", "total_cost")),
+        relays=_NO_MORE,
         source="https://docs.perplexity.ai/api-reference/chat-completions-post",
         dated=_SEEN,
     ),
@@ -145,6 +153,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         | {"logit_bias", "metadata", "n", "parallel_tool_calls", "prediction", "stream_options", "top_logprobs"},
         renames=_LIMIT,
         asks_usage=False,
+        relays={"rerank": "/v2/rerank", "transcriptions": "/v2/audio/transcriptions"},
         source="https://docs.cohere.com/docs/compatibility-api",
         dated=_SEEN,
     ),
@@ -197,6 +206,7 @@ CLOUD: Mapping[str, OpenAICompatible] = {
         takes=_OPENAIS,
         refuses=_NO_LOGPROBS | _NO_PENALTIES | _OPENAI_ONLY | {"logit_bias"},
         only=_ONE,
+        relays=_SPOKEN,
         limits="x-ratelimit-{limit,remaining,reset}-{requests,requests-day}",
         source="https://docs.sambanova.ai/docs/en/features/openai-compatibility",
         dated=_SEEN,

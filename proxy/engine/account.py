@@ -28,7 +28,7 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
     usage = attempt.usage
     billed = False
     reached = attempt.sent_at is not None and (attempt.first_content is not None or ended is _CANCELLED)
-    if usage is None and (ended is Ended.SERVED or reached):
+    if usage is None and (ended is Ended.SERVED or reached) and exchange.estimates:
         counted = attempt.counted
         if counted is None:
             usage = estimated(exchange.request.body, attempt.chars, attempt.lane.count, attempt.said)
@@ -36,7 +36,7 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
             usage = Usage(*counted, source=Source.ESTIMATED)
     if failure is not None and ended is not Ended.CANCELLED:
         billed = attempt.sent_at is not None and failure.verdict.maybe_billed
-    price = target.price
+    price = target.price if attempt.priced else None
     if price is not None and usage is not None and (price.tiers or usage.tier):
         price = price.served(usage.tier).at(usage.input)
     first_byte = attempt.first_byte
@@ -81,7 +81,7 @@ def finish_of(
 ) -> Finish:
     """The end of a request whose last attempt is given: `status` is what the client got, `spent` what all cost."""
     request = exchange.request
-    endpoint = "embed"
+    endpoint = exchange.endpoint or "embed"
     if isinstance(request, ChatRequest):
         endpoint = "chat" if request.native is None else request.native.api
     began = exchange.began

@@ -9,11 +9,12 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from proxy.core.call import Headers
-from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
+from proxy.core.chat import ChatRequest, Completion, Embedding
 from proxy.core.dialect import UNSTAMPED, Prepared, Stamp, TellsTokens
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.limits import foretells
 from proxy.core.outcome import How
+from proxy.core.relay import Relayed, Request
 from proxy.core.seam import Seam
 from proxy.core.usage import Usage
 from proxy.engine.clock import GRACE, LAST_GRACE
@@ -49,7 +50,9 @@ class Attempt(Outgoing):
     usage: Usage | None = None
     model = ""
     dropped: tuple[str, ...] = ()
-    answer: Completion | Embedding | None = None
+    answer: Completion | Embedding | Relayed | None = None
+    priced = True
+    """Its tokens are of the kind that the target's price is for."""
     from_ = 0
     """Characters of the answer that came from others before it."""
     unsent = 0
@@ -61,7 +64,7 @@ class Attempt(Outgoing):
     def __init__(
         self,
         exchange: Exchange,
-        request: ChatRequest | EmbedRequest,
+        request: Request,
         lane: Lane,
         number: int,
         now: float,

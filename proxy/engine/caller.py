@@ -19,6 +19,8 @@ class Won(NamedTuple):
     dropped: tuple[str, ...]
     native: str = ""
     """The API of the client's own in which the answer's bytes are; empty: chat completions."""
+    content_type: str = ""
+    """The upstream's, where its answer is handed on as it is."""
 
 
 class Caller(Protocol):

@@ -15,11 +15,13 @@ from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.failure import Failure
 from proxy.core.health import WELL, on_outcome
 from proxy.core.outcome import Finish, Outcome
+from proxy.core.relay import RelayRequest
 from proxy.core.route import Route
 from proxy.engine.caller import Caller
 from proxy.engine.exchange import Exchange
 from proxy.engine.healths import Healths
 from proxy.engine.lane import Lane, Road
+from proxy.engine.relaying import RelayExchange
 from proxy.ledger.contract import Ledger
 from proxy.net.flight import Net
 
@@ -64,6 +66,10 @@ class Engine(Healths):
     ) -> Exchange:
         """A new exchange; `start` sets it on its way."""
         return Exchange(self, road, request, caller, request_id, key)
+
+    def relay(self, road: Road, request: RelayRequest, caller: Caller, request_id: str, key: str) -> Exchange:
+        """The same for a request that is handed on as it is."""
+        return RelayExchange(self, road, request, caller, request_id, key)
 
     def enter(self, exchange: Exchange) -> None:
         """It is under way: its times are watched."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from proxy.core.call import Headers
-from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
+from proxy.core.chat import Completion, Embedding, EmbedRequest
 from proxy.core.dialect import Dialect, Malformed, Stamp
 from proxy.core.failure import Failure, FailureKind
+from proxy.core.relay import Request
 
 K = FailureKind
 
@@ -20,7 +21,7 @@ def is_stream(headers: Headers, kind: bytes) -> bool | None:
 
 def whole(
     dialect: Dialect,
-    request: ChatRequest | EmbedRequest,
+    request: Request,
     body: bytes,
     *,
     status: int | None,

@@ -13,11 +13,15 @@ from proxy.core.credential import Credential
 from proxy.core.dialect import Dialect, Prepared
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.place import Place
+from proxy.core.relay import Relays, Request
 from proxy.core.route import Route, Target
 from proxy.core.tokens import Counter, of_text
 
 if TYPE_CHECKING:
     from proxy.engine.keys import BackendKey, Ring
+
+
+NO_RELAYS = Failure(FailureKind.UNSUPPORTED, "No target of this model has this endpoint.", code="unsupported_endpoint")
 
 
 class Gate:
@@ -78,10 +82,12 @@ class Lane:
         times = self.target.timeouts
         object.__setattr__(self, "soonest", min(times.first, times.idle, times.total))
 
-    def prepare(self, request: ChatRequest | EmbedRequest) -> Prepared | Failure:
+    def prepare(self, request: Request) -> Prepared | Failure:
         """The call that asks the target, or why it cannot be asked this."""
         if not isinstance(request, ChatRequest):
-            return self.dialect.embed(request)
+            if isinstance(request, EmbedRequest):
+                return self.dialect.embed(request)
+            return self.dialect.relay(request) if isinstance(self.dialect, Relays) else NO_RELAYS
         prepared = self.dialect.chat(request)
         native = request.native
         if native is None or native.api in self.dialect.speaks or isinstance(prepared, Failure):

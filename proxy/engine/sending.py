@@ -11,6 +11,7 @@ from proxy.core.dialect import Prepared
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import How
 from proxy.core.plan import able_first, away, cannot, fallen_ill
+from proxy.core.relay import Request
 from proxy.core.route import Target, Unsupported
 from proxy.core.seam import Seam
 from proxy.engine.attempt import Attempt
@@ -30,6 +31,11 @@ class Sending(Timed):
     """The part of an `Exchange` that sends its attempts."""
 
     request: ChatRequest | EmbedRequest
+    estimates = True
+    """Where nobody reports tokens, they are estimated."""
+    endpoint = ""
+    """Its word in metrics and log, where the request does not say it."""
+    _made: type[Attempt] = Attempt
     _unsent = 0
     """Numbers that the machine gave to attempts which were never sent."""
     _anyway = False
@@ -125,7 +131,7 @@ class Sending(Timed):
     def _not_asked(self, number: int, failure: Failure, now: float) -> None:
         """The target cannot be asked this. Where one that could is out of order, that is what keeps the request."""
         road = self.road
-        route = road.route if isinstance(self.request, ChatRequest) else road.vectors
+        route = road.vectors if isinstance(self.request, EmbedRequest) else road.route
         self._not_sent(number, away(route, self.engine.trouble, self._able, now) or failure)
 
     # Out ---------------------------------------------------------------------------------------------------------
@@ -134,7 +140,7 @@ class Sending(Timed):
         self,
         command: machine.Send,
         lane: Lane,
-        request: ChatRequest | EmbedRequest,
+        request: Request,
         seam: Seam | None,
         prepared: Prepared,
         now: float,
@@ -143,7 +149,7 @@ class Sending(Timed):
         if not lane.enter():
             self._not_sent(number, FULL)
             return
-        attempt = Attempt(self, request, lane, number, now, prepared, how, seam)  # type: ignore[arg-type]  # it is one
+        attempt = self._made(self, request, lane, number, now, prepared, how, seam)  # type: ignore[arg-type]  # it is one
         attempt.unsent = self._unsent
         if self._mending is not None and how is not _FRESH:
             attempt.from_ = len(self._mending.story.text)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from proxy.core.failure import FailureKind
 from proxy.core.outcome import Ended
+from proxy.core.relay import RELAYS
 from proxy.core.usage import Source
 
 
@@ -37,7 +38,10 @@ ENDED = tuple(ended.value for ended in Ended)
 FAILURES = ("", *(kind.value for kind in FailureKind))
 STATUSES = (200, 400, 401, 403, 404, 408, 413, 415, 422, 429, 499, 500, 502, 503, 504)
 """Statuses with a series of their own; the others are counted as `other`."""
-ENDPOINTS = ("chat", "embed", "messages", "count_tokens", "responses", "completions")
+ENDPOINTS = (
+    *("chat", "embed", "messages", "count_tokens", "responses", "completions"),
+    *(relay.name for relay in RELAYS),
+)
 DIRECTIONS = ("input", "output", "cached", "cache_write", "reasoning")
 SOURCES = tuple(source.value for source in Source)
 

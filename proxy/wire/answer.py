@@ -74,7 +74,7 @@ class Answer:
         return status, body
 
     def _told(self, kind: bytes, won: Won) -> bytes:
-        route, target, attempts, cost, dropped, _ = won
+        route, target, attempts, cost, dropped, _, _ = won
         head = kind + id_lines(self._id) + _won(route, target, attempts)
         if cost is not None:
             head += b"x-wayline-cost: %b\r\n" % _money(cost)

@@ -8,7 +8,7 @@ from email.utils import formatdate
 from proxy.config.values import Cors, Listen
 from proxy.wire.cors import CorsPolicy
 from proxy.wire.errors import Refusal
-from proxy.wire.reply import Endpoint, Worded
+from proxy.wire.reply import Endpoint, Formed, Worded
 
 OPEN_WHILE_DRAINING = frozenset({b"/healthz", b"/readyz", b"/metrics"})
 """Paths that are answered to the end: whoever watches us must be able to see that we are draining."""
@@ -26,13 +26,15 @@ class Draining:
 class HotPath:
     """One path whose requests do not go through ASGI."""
 
-    __slots__ = ("allow", "methods", "path", "words")
+    __slots__ = ("allow", "forms", "methods", "path", "words")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.methods: dict[bytes, Endpoint] = {}
         self.words: Callable[[Refusal], Refusal] | None = None
         """How its API says an error; `None`: as OpenAI's."""
+        self.forms = False
+        """It takes forms besides JSON."""
         self.allow = b""
         """The value of `Allow`."""
 
@@ -71,5 +73,6 @@ def _by_path(endpoints: Mapping[tuple[str, str], Endpoint]) -> dict[bytes, HotPa
         place.methods[method.encode()] = endpoint
         if isinstance(endpoint, Worded):
             place.words = endpoint.words
+        place.forms = place.forms or isinstance(endpoint, Formed)
         place.allow = b", ".join(sorted(place.methods))
     return hot

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.outcome import Ended, Finish
+from proxy.core.relay import RELAYS, Relay
 from proxy.engine.engine import Engine
 from proxy.engine.lane import Road
 from proxy.engine.roads import Roads
@@ -19,8 +20,9 @@ from proxy.wire.auth import Authenticator
 from proxy.wire.body import BadBody, chat_request, embed_request, json_object
 from proxy.wire.counting import Counting
 from proxy.wire.errors import Refusal, model_not_found, refusal
+from proxy.wire.relays import Handed, relay_request
 from proxy.wire.rendered import Rendered
-from proxy.wire.reply import Endpoint, Inbound, Reply, Worded
+from proxy.wire.reply import Endpoint, Formed, Inbound, Reply, Worded
 from proxy.wire.request_id import request_id
 from proxy.wire.wording import worded
 
@@ -59,6 +61,9 @@ class Front:
                 table["POST", prefix + path] = Worded(partial(self._enter, api), partial(worded, api))
             for path, counts in COUNTS.items():
                 table["POST", prefix + path] = Worded(partial(self._count, counts), partial(worded, counts))
+            for relay in RELAYS:
+                take = partial(self._relay, relay)
+                table["POST", prefix + relay.path] = Formed(take) if relay.form else take
         return table
 
     def chat(self, inbound: Inbound, reply: Reply) -> None:
@@ -114,6 +119,26 @@ class Front:
         if caller is not None and asked is not None:
             road, request = asked
             Counting(self._engine, api, reply, road, request, rid, caller).start()
+
+    def _relay(self, relay: Relay, inbound: Inbound, reply: Reply) -> None:
+        """A request that is handed on as it is."""
+        desk, rid = self._desk(), request_id(inbound.fields)
+        caller = desk.auth.check(inbound.headers)
+        if not isinstance(caller, str):
+            self._refuse(reply, caller, rid, relay.name)
+            return
+        request = relay_request(relay, inbound, desk.max_depth)
+        if isinstance(request, BadBody):
+            self._refuse(reply, request, rid, relay.name, caller)
+            return
+        road = desk.roads.find(request.model)
+        if road is None:
+            unknown = model_not_found(request.model, desk.roads.nearest(request.model))
+            self._refuse(reply, unknown, rid, relay.name, caller)
+            return
+        exchange = self._engine.relay(road, request, Handed(reply, rid, road.route.name), rid, caller)
+        reply.watch(exchange.gone, exchange.ready)
+        exchange.start()
 
     def _caller(self, api: Api | Counts, desk: Desk, inbound: Inbound, reply: Reply, rid: str) -> str | None:
         """The name of the caller's key; `None`: it was refused."""

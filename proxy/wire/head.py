@@ -30,6 +30,10 @@ NOT_JSON = refusal(
     "The content type must be application/json. (With curl: -H 'Content-Type: application/json')",
     "unsupported_media_type",
 )
+NO_KNOWN_BODY = refusal(
+    415, "The content type must be application/json or multipart/form-data.", "unsupported_media_type"
+)
+FOREIGN_FORM = refusal(403, "A form from a page of this origin is not taken.", "origin_not_allowed")
 CODED_BODY = refusal(415, "A compressed request body is not understood.", "unsupported_content_coding")
 LONG_HEAD = refusal(431, "The request's headers are too large.", "headers_too_large")
 SLOW_HEAD = refusal(408, "The request's headers did not arrive in time.", "request_timeout")
@@ -124,3 +128,22 @@ def content_flaw(fields: Mapping[bytes, bytes]) -> Refusal | None:
     if coding is not None and coding.lower() != b"identity":
         return CODED_BODY
     return None
+
+
+def is_form(kind: bytes) -> bool:
+    """Is this content type that of a form?"""
+    return kind.partition(b";")[0].strip().lower() == b"multipart/form-data"
+
+
+def form_flaw(fields: Mapping[bytes, bytes], more: bytes) -> Refusal | None:
+    """The same where a form is taken too. `more`: the header lines that say whose pages may read the reply.
+
+    A page can send a form to any address without asking first, too: only those of an allowed origin may.
+    """
+    if not is_form(fields.get(b"content-type", b"")):
+        wrong = content_flaw(fields)
+        return NO_KNOWN_BODY if wrong is NOT_JSON else wrong
+    if b"origin" in fields and b"access-control-allow-origin" not in more:
+        return FOREIGN_FORM
+    coding = fields.get(b"content-encoding")
+    return None if coding is None or coding.lower() == b"identity" else CODED_BODY

@@ -77,3 +77,15 @@ class Worded:
 
     def __call__(self, inbound: Inbound, reply: Reply) -> None:
         self.take(inbound, reply)
+
+
+class Formed:
+    """An endpoint that takes `multipart/form-data` besides JSON."""
+
+    __slots__ = ("take",)
+
+    def __init__(self, take: Endpoint) -> None:
+        self.take = take
+
+    def __call__(self, inbound: Inbound, reply: Reply) -> None:
+        self.take(inbound, reply)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from proxy.wire.cors import CorsPolicy
 from proxy.wire.door import Door, HotPath
 from proxy.wire.errors import Refusal
-from proxy.wire.head import content_flaw, method_not_allowed, path_of, too_large
+from proxy.wire.head import content_flaw, form_flaw, method_not_allowed, path_of, too_large
 from proxy.wire.turn import Turn
 
 
@@ -26,7 +26,7 @@ def direct(turn: Turn, door: Door) -> Refusal | None:
     turn.endpoint = hot.methods.get(turn.method)
     if turn.endpoint is None:
         return method_not_allowed(hot.allow)
-    return content_flaw(turn.fields)
+    return form_flaw(turn.fields, turn.more) if hot.forms else content_flaw(turn.fields)
 
 
 def worded(refusal: Refusal, target: bytes, door: Door) -> Refusal:

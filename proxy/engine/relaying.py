@@ -1,0 +1,139 @@
+"""An exchange whose request and answer are handed on as they are: what differs from chat."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from proxy.core.call import Headers
+from proxy.core.dialect import Malformed
+from proxy.core.failure import Failure, FailureKind
+from proxy.core.limits import foretells
+from proxy.core.outcome import Ended
+from proxy.core.relay import Relayed, RelayRequest, Relays
+from proxy.core.route import OnCut
+from proxy.engine.attempt import STREAM, WHOLE, Attempt
+from proxy.engine.caller import Caller, Won
+from proxy.engine.exchange import Exchange
+from proxy.engine.flow import Flow
+from proxy.engine.lane import NO_RELAYS, Road
+
+if TYPE_CHECKING:
+    from proxy.engine.engine import Engine
+
+K = FailureKind
+_OF_THE_MODEL = re.compile(rb"model|deployment", re.IGNORECASE)
+NO_ENDPOINT = frozenset({404, 405, 501})
+"""Statuses that say that there is no such endpoint, unless they speak of the model."""
+
+
+class RelayAttempt(Attempt):
+    """One send of such a request."""
+
+    content_type = ""
+
+    def on_head(self, status: int, headers: Headers) -> None:
+        if not 200 <= status < 300:
+            super().on_head(status, headers)
+            return
+        self.first_byte = self.last = time.monotonic()
+        self.status = status
+        exchange = self._exchange
+        if foretells(headers):
+            exchange.foretold(self, headers)
+        kinds = [value.decode("latin-1") for name, value in headers if name == b"content-type"]
+        self.content_type = kinds[-1] if kinds else ""
+        if not exchange.stream or _is_whole(self.content_type):
+            self._mode = WHOLE
+            return
+        self._mode = STREAM
+        decoder = self._dialect.relay_decoder(self.content_type)
+        self._flow = Flow(self, exchange, decoder, None, None)
+
+    @property
+    def _dialect(self) -> Relays:
+        dialect = self.lane.dialect
+        assert isinstance(dialect, Relays)  # or it had not been asked
+        return dialect
+
+    def _whole_ended(self) -> None:
+        request, body = self._request, self._joined()
+        assert isinstance(request, RelayRequest)
+        answer: Relayed | Failure
+        try:
+            answer = self._dialect.relayed(request, self.content_type, body, model=self._exchange.reply_model)
+        except Malformed as error:
+            page = body.lstrip()[:1] == b"<"
+            answer = Failure(
+                K.EMPTY_ANSWER if not body else K.WRONG_TYPE if page else K.MALFORMED, str(error), self.status
+            )
+        if isinstance(answer, Failure):
+            self._fail(answer)
+            return
+        self.model, self.usage, self.content_type = answer.model, answer.usage, answer.content_type
+        self._prices(answer.priced)
+        self.first_content = time.monotonic()
+        self.answer = answer
+        self.serve()
+
+    def _judge_unwanted(self) -> None:
+        """A 404 of an endpoint that is not there is no word on the target, which may be good at others."""
+        status, body = self.status, self._joined()
+        assert status is not None
+        failure = self.lane.dialect.failure(status, self._headers, body)
+        if status in NO_ENDPOINT and failure.kind is K.NOT_FOUND and _OF_THE_MODEL.search(body) is None:
+            failure = NO_RELAYS._replace(status=status)
+        self.abort_with_failure(failure)
+
+    def _note_stream(self) -> None:
+        super()._note_stream()
+        if self._flow is not None:
+            self._prices(getattr(self._flow.decoder, "priced", True))
+
+    def _prices(self, text: bool) -> None:
+        """What the operator declares is meant for what the target does; a looked-up price is that of text."""
+        price = self.lane.target.price
+        self.priced = text or (price is not None and price.origin != "genai-prices")
+
+
+class RelayExchange(Exchange):
+    """See `Exchange`."""
+
+    request: RelayRequest  # type: ignore[assignment]  # what `Exchange` does with another one is done otherwise here
+    estimates = False
+    _made = RelayAttempt
+
+    def __init__(
+        self, engine: Engine, road: Road, request: RelayRequest, caller: Caller, request_id: str, key: str
+    ) -> None:
+        super().__init__(engine, road, request, caller, request_id, key)  # type: ignore[arg-type]  # see `request`
+        self.endpoint = request.relay.name
+        self.stream = request.stream
+        self.holds = self.stream and road.route.on_cut is OnCut.HOLD
+
+    def start(self) -> None:
+        """Its targets are tried in the route's order."""
+        engine, route = self.engine, self.road.route
+        engine.enter(self)
+        if route.hedge is not None:
+            engine.may_hedge_later(route, self.began)
+        self._start_by_plan(route)
+
+    def _deliver(self, number: int) -> None:
+        attempt = self._attempt
+        if isinstance(attempt, RelayAttempt) and isinstance(attempt.answer, Relayed):
+            self._caller.whole(attempt.answer.raw, self._won(attempt, known=True))
+            self._over(Ended.SERVED, None, 200)
+        else:
+            super()._deliver(number)
+
+    def _won(self, attempt: Attempt, *, known: bool) -> Won:
+        won = super()._won(attempt, known=known)
+        return won._replace(content_type=attempt.content_type) if isinstance(attempt, RelayAttempt) else won
+
+
+def _is_whole(content_type: str) -> bool:
+    """JSON and text are, where a stream may come: some servers leave out that one was asked for."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind in ("", "application/json") or (kind.startswith("text/") and kind != "text/event-stream")
