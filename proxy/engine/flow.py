@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from proxy.engine.exchange import Exchange
 
 MAX_IDLE_BYTES = 2 * 1024 * 1024
-"""Bytes of events without content that are held back before the stream is taken for broken. (OpenAI's Responses begin with
-two events that each repeat all instructions and tools.)"""
+"""Bytes of events without content that are held back before the stream is taken for broken. (OpenAI's Responses begin
+with two events that each repeat all instructions and tools.)"""
 MAX_HELD = 4 * 1024 * 1024
 """Bytes of a held answer; a longer one is sent on from there (`on_cut: hold`)."""
 MAX_BLANK = 256
