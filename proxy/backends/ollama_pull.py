@@ -97,8 +97,8 @@ class PullReader:
             raise Malformed("a line of the upstream is not a JSON object")
         if told.get("error"):
             failure = self._errors.in_stream(told)
-            error = told["error"]  # the operator is to have Ollama's own words
-            self.failure = failure._replace(message=scrub(error) or failure.message) if type(error) is str else failure
+            said = told["error"]  # the operator is to have Ollama's own words
+            self.failure = failure._replace(message=scrub(said) or failure.message) if type(said) is str else failure
             return
         status = told.get("status")
         words = status if isinstance(status, str) else ""

@@ -43,7 +43,7 @@ IDLE = _words(
 )
 """Parameters without a meaning for a model on one's own machine: left out, though nothing of the answer depends on
 them."""
-EFFORTS = {"none": False, "minimal": "low", "xhigh": "max"}
+EFFORTS: Mapping[str, bool | str] = {"none": False, "minimal": "low", "xhigh": "max"}
 """OpenAI's efforts that Ollama has by another name; low, medium, high and max it has itself."""
 
 
