@@ -1,6 +1,6 @@
 """Write locks/ from pyproject.toml: `make lock` (keeps what is pinned), `make lock UPGRADE=1` (takes the newest).
 
-All is resolved together first, and each lock is resolved under that: locks never disagree, but for the one of `clients`,
+All is resolved together first, and each lock is resolved under that: locks never disagree, but the one of `clients`,
 which is installed apart. Each holds one thing with everything it requires, with hashes, good for Python 3.11 to 3.14
 on Linux and macOS.
 """
