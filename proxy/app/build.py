@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from proxy.app.custom import function_of
 from proxy.app.pull import Pulls
 from proxy.backends.registry import bind, origin
 from proxy.config.values import Backend, Config
@@ -86,7 +87,9 @@ class Builder:
         """One route, ready."""
         lanes = {target.name: self._lane(target) for target in route.targets}
         total = max((target.timeouts.total for target in route.targets), default=1.0)
-        return Road(route, vectors_of(route), lanes, total)
+        policy = route.policy
+        custom = function_of(policy.custom) if policy is not None and policy.custom else None
+        return Road(route, vectors_of(route), lanes, total, custom)
 
     def direct(self, model: str) -> Road | None:
         """The road for `backend/model`; `None` when there is no such backend in use."""

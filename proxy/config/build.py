@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from proxy.config.abilities import ability_of, declared
+from proxy.config.address import is_loopback
 from proxy.config.check import Found
 from proxy.config.kinds import BACKEND_TYPES
+from proxy.config.policy import items_of, policy_of
 from proxy.config.refs import digest
 from proxy.config.spec.options import options_of
 from proxy.config.spec.top import LEDGER_PATH
@@ -91,8 +94,7 @@ def _route(
     name: str, plain: Plain, backends: Mapping[str, Backend], settings: Mapping[str, Plain], left_out: list[LeftOut]
 ) -> Route:
     targets: list[Target] = []
-    for item in plain["targets"]:
-        own: Plain = item if isinstance(item, dict) else {"target": item}
+    for own in items_of(plain):
         backend_name, _, model = own["target"].partition("/")
         backend = backends[backend_name]
         if backend.missing:
@@ -107,6 +109,7 @@ def _route(
         same_vectors=plain.get("same_vectors", False),
         filtered_goes_elsewhere=plain.get("on_filter") == "next",
         unsupported=Unsupported(plain.get("unsupported", Unsupported.NEXT.value)),
+        policy=policy_of(plain),
         **_streams(plain),
     )
 
@@ -149,6 +152,7 @@ def _target(backend: Backend, model: str, levels: list[Plain]) -> Target:
         concurrency=limits[-1] if limits else None,
         ability=_ability(backend, model, levels),
         prefill=prefill[-1] if prefill else None,
+        local=row.ours or is_loopback(urlsplit(backend.base_url).hostname or ""),
     )
 
 

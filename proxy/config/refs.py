@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from proxy.config import choosing
 from proxy.config.address import exposed, is_loopback
 from proxy.config.check import OUTSIDE, Found
 from proxy.config.kinds import BACKEND_TYPES
@@ -88,9 +89,17 @@ def _routes(routes: Found, backends: Found | None) -> Iterator[Problem]:
         if slash and backends and first in backends.value:
             message = f"reads as a model of the backend {shown(first)}: expected another name"
             yield Problem(route.mark if route else routes.mark, f"routes.{name}", message)
-        targets = route and route.get("targets")
+        if route is None:
+            continue
+        yield from choosing.problems(route, f"routes.{name}")
+        targets = route.get("targets")
         if targets:
             yield from _targets(targets, backends, f"routes.{name}.targets")
+        groups = route.get("groups")
+        for group, found in (groups.value if groups else {}).items():
+            inside = found and found.get("targets")
+            if inside:
+                yield from _targets(inside, backends, f"routes.{name}.groups.{group}.targets")
 
 
 def _targets(targets: Found, backends: Found | None, path: str) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from proxy.core.outcome import Finish, Outcome
 from proxy.core.relay import RelayRequest
 from proxy.core.route import Route
 from proxy.engine.caller import Caller
+from proxy.engine.choices import Choices
 from proxy.engine.exchange import Exchange
 from proxy.engine.healths import Healths
 from proxy.engine.lane import Lane, Road
@@ -60,6 +61,7 @@ class Engine(Healths):
         """Requests since the retry budget was looked at last."""
         self._hedges: dict[str, Budget] = {}
         self._latencies: dict[str, deque[float]] = {}
+        self.choices = Choices()
 
     def exchange(
         self, road: Road, request: ChatRequest | EmbedRequest, caller: Caller, request_id: str, key: str
@@ -155,6 +157,12 @@ class Engine(Healths):
             self.on_circuit(target, before, after)
         for observe in self._observe_outcome:
             observe(outcome)
+
+    def forget(self, targets: Iterable[str]) -> None:
+        """What was learnt of these targets no longer holds (their configuration changed)."""
+        targets = tuple(targets)
+        super().forget(targets)
+        self.choices.forget(targets)
 
     def on_finish(self, finish: Finish) -> None:
         """A request has ended."""

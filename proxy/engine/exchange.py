@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from proxy.core import attempt as machine
 from proxy.core.call import Headers
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
+from proxy.core.choice.choose import Choice, refused
 from proxy.core.failure import Failure
 from proxy.core.limits import wait_ahead
 from proxy.core.outcome import Ended, How
@@ -20,6 +21,7 @@ from proxy.core.ways import Way
 from proxy.engine.account import finish_of, outcome_of
 from proxy.engine.attempt import Attempt
 from proxy.engine.caller import NOBODY, Caller, Won
+from proxy.engine.choices import only_those
 from proxy.engine.keys import OF_THE_KEY
 from proxy.engine.lane import Planned, Road
 from proxy.engine.mending import Mending, holds_structure
@@ -46,6 +48,8 @@ class Exchange(Sending):
     _wait: asyncio.TimerHandle | None = None
     _spent: Decimal | None = None
     _last_cost: Decimal | None = None
+    choice: Choice | None = None
+    """Why it goes where it goes; `None`: all targets of its route were fit for it, in their order."""
     _usual: machine.Usual | None = None
     """Nothing out of the way has happened yet, as far as `_state` is still its first."""
 
@@ -111,12 +115,31 @@ class Exchange(Sending):
         engine.enter(self)
         if route.hedge is not None:
             engine.may_hedge_later(route, self.began)
-        if route.targets and not engine.trouble:
+        if route.policy is not None or self.request.wish is not None or not road.plain(self.request):
+            self._start_by_choice(route)
+        elif route.targets and not engine.trouble:
             self._usual = road.usual if chat else road.usual_vectors
             self._state, commands = self._usual.begun
             self._run(commands)
         else:
             self._start_by_plan(route)
+
+    def _start_by_choice(self, route: Route) -> None:
+        """By what the request needs and its route says: see `choose`."""
+        engine = self.engine
+        choice = engine.choices.choose(self.road, self.request, self.key, engine.trouble, self.began)
+        self.choice = choice
+        chosen = choice.plan
+        if len(chosen.targets) + len(chosen.skipped) < len(route.targets):
+            self.road = only_those(self.road, route, choice)
+            route = self.road.route
+        self._anyway = chosen.anyway
+        waits = asked_for_time(chosen, self.began) if chosen.skipped else ()
+        self._state = machine.State(route, chosen.targets, failures=waits)
+        if chosen.targets:
+            self._feed(machine.Begin())
+        else:
+            self._refuse(refused(route, choice, self.began))
 
     def _start_by_plan(self, route: Route) -> None:
         plans = self.engine.plans
@@ -245,6 +268,10 @@ class Exchange(Sending):
         self.engine.on_outcome(outcome, failure, lane, sent=attempt.began, now=now)
         if self._state.route.hedge is not None:
             self.engine.note_latency(outcome)
+        choices = self.engine.choices
+        if choices.measuring:
+            learn = self.choice is not None and self.choice.strategy == "ucb"
+            choices.note(self.road, self.request, outcome, lane, now, learn=learn)
         if outcome.cost is not None:
             self._spent = outcome.cost if self._spent is None else self._spent + outcome.cost
         self._last_cost = outcome.cost

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
 
 from proxy.core.attempt import Usual, usual
 from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.choice.facts import Look, look
+from proxy.core.choice.ranking import WEIGH, Custom
 from proxy.core.credential import Credential
 from proxy.core.dialect import Dialect, Prepared
 from proxy.core.failure import Failure, FailureKind
@@ -121,12 +123,48 @@ class Road:
     """The route as embeddings may use it."""
     lanes: Mapping[str, Lane]
     total: float
+    custom: Custom | None = None
+    """The function of strategy `custom`."""
     usual: Usual = field(init=False)
     usual_vectors: Usual = field(init=False)
+    look: Look | None = field(init=False)
+    """What of a chat request could matter to some target; `None`: nothing."""
+    embeds: bool = field(init=False)
+    """Every target makes vectors, as far as is known."""
+    headers: frozenset[bytes] = field(init=False)
+    """Headers of a request that the rules look at."""
+    learns: bool = field(init=False)
+    """Some group of it goes by `ucb`."""
+    weighs: bool = field(init=False)
+    """The tokens of a request matter to some strategy or rule."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "usual", usual(self.route))
-        object.__setattr__(self, "usual_vectors", usual(self.vectors))
+        policy = self.route.policy
+        strategies = frozenset() if policy is None else policy.strategies
+        rules = () if policy is None else policy.rules
+        for name, value in (
+            ("usual", usual(self.route)),
+            ("usual_vectors", usual(self.vectors)),
+            ("look", look(target.ability for target in self.route.targets)),
+            ("embeds", not any("embeddings" in target.ability.lacks for target in self.vectors.targets)),
+            ("headers", frozenset(name.encode() for rule in rules for name, _ in rule.when.header)),
+            ("learns", "ucb" in strategies),
+            ("weighs", bool(rules) or not strategies.isdisjoint(WEIGH)),
+        ):
+            object.__setattr__(self, name, value)
+
+    def plain(self, request: Request) -> bool:
+        """No target's abilities leave it out of this request."""
+        if not isinstance(request, ChatRequest):
+            return self.embeds or not isinstance(request, EmbedRequest)
+        look = self.look
+        # What came in another API may be longer than its body: a stored conversation goes before it.
+        return look is None or (request.native is None and look.plain(request.body, len(request.raw)))
+
+    def among(self, route: Route, names: Collection[str]) -> Road:
+        """With no other targets than these."""
+        fewer = replace(route, targets=tuple(target for target in route.targets if target.name in names))
+        return Road(fewer, fewer, self.lanes, self.total, self.custom)
 
 
 class Planned(NamedTuple):

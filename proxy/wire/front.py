@@ -24,6 +24,7 @@ from proxy.wire.relays import Handed, relay_request
 from proxy.wire.rendered import Rendered
 from proxy.wire.reply import Endpoint, Formed, Inbound, Reply, Worded
 from proxy.wire.request_id import request_id
+from proxy.wire.wishes import HEADER, MEMBER, wish_in, with_wish, without
 from proxy.wire.wording import worded
 
 Read = Callable[[bytes, int], "ChatRequest | EmbedRequest | BadBody"]
@@ -90,6 +91,12 @@ class Front:
             unknown = model_not_found(request.model, desk.roads.nearest(request.model))
             self._refuse(reply, unknown, rid, _WORDS[read], caller)
             return
+        if MEMBER in request.body or HEADER in inbound.fields or road.headers:
+            wished = with_wish(request, inbound.fields, road.headers)
+            if isinstance(wished, Refusal):
+                self._refuse(reply, wished, rid, _WORDS[read], caller)
+                return
+            request = wished
         exchange = self._engine.exchange(road, request, Answer(reply, rid, road.route.name), rid, caller)
         reply.watch(exchange.gone, exchange.ready)
         exchange.start()
@@ -152,16 +159,11 @@ class Front:
         self, api: Api | Counts, desk: Desk, inbound: Inbound, reply: Reply, rid: str, caller: str
     ) -> tuple[Road, ChatRequest] | None:
         """What is asked for, and where it goes; `None`: it was refused."""
-        request = _read(api, inbound, desk.max_depth)
-        if isinstance(request, Refusal):
-            self._refuse(reply, worded(api, request, rid), rid, api.name, caller)
+        found = _read(api, inbound, desk)
+        if isinstance(found, Refusal):
+            self._refuse(reply, worded(api, found, rid), rid, api.name, caller)
             return None
-        road = desk.roads.find(request.model)
-        if road is not None:
-            return road, request
-        unknown = model_not_found(request.model, desk.roads.nearest(request.model))
-        self._refuse(reply, worded(api, unknown, rid), rid, api.name, caller)
-        return None
+        return found
 
     def _refuse(self, reply: Reply, refusal: Refusal, rid: str, endpoint: str, key: str = "") -> None:
         """No target is asked; but the request is counted and logged like any other."""
@@ -174,11 +176,20 @@ _WORDS: dict[Read, str] = {chat_request: "chat", embed_request: "embed"}
 """What metrics and log call an endpoint."""
 
 
-def _read(api: Api | Counts, inbound: Inbound, max_depth: int) -> ChatRequest | Refusal:
-    body = json_object(inbound.body, max_depth)
+def _read(api: Api | Counts, inbound: Inbound, desk: Desk) -> tuple[Road, ChatRequest] | Refusal:
+    body = json_object(inbound.body, desk.max_depth)
     if isinstance(body, BadBody):
         return body
-    request = api.read(body, inbound.body, inbound.fields)
-    if not isinstance(request, Wrong):
-        return request
-    return refusal(request.status, request.message, request.code, param=request.param)
+    raw, said = inbound.body, body.get(MEMBER)
+    if MEMBER in body:
+        raw, body = without(body)
+    request = api.read(body, raw, inbound.fields)
+    if isinstance(request, Wrong):
+        return refusal(request.status, request.message, request.code, param=request.param)
+    road = desk.roads.find(request.model)
+    if road is None:
+        return model_not_found(request.model, desk.roads.nearest(request.model))
+    wish = wish_in(inbound.fields, said, road.headers)
+    if isinstance(wish, Refusal):
+        return wish
+    return road, request if wish is None else request._replace(wish=wish)

@@ -79,6 +79,82 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True)
+class Dollars:
+    """US dollars, as `Money` reads them."""
+
+    secret: bool = field(default=False, init=False)
+    expected: str = field(default="US dollars (0 or more)", init=False)
+
+    def read(self, text: str, kind: Kind) -> Decimal:
+        return Money().read(text, kind)
+
+    def schema(self) -> dict[str, Any]:
+        return Money().schema()
+
+
+@dataclass(frozen=True, slots=True)
+class Positive:
+    """A factor."""
+
+    secret: bool = field(default=False, init=False)
+    expected: str = field(default="a positive number (at most 1000)", init=False)
+
+    def read(self, text: str, kind: Kind) -> float:
+        value = _number(text, kind)
+        if not 0 < value <= 1000:
+            raise ValueError
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return any_of({"type": "number", "exclusiveMinimum": 0, "maximum": 1000})
+
+
+_SPAN = r"(?:([<>]=?) ?([0-9]{1,12})|([0-9]{1,12}) ?- ?([0-9]{1,12}))"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Whole numbers: (at least, at most)."""
+
+    secret: bool = field(default=False, init=False)
+    expected: str = field(default='numbers like ">8000", "<=500", "1000-8000"', init=False)
+
+    def read(self, text: str, kind: Kind) -> tuple[float, float]:
+        said = re.fullmatch(_SPAN, text) if kind is Kind.TEXT else None
+        if said is None:
+            raise ValueError
+        if said[1] is None:
+            return int(said[3]), int(said[4])
+        bound = int(said[2])
+        if said[1][0] == ">":
+            return bound + (said[1] == ">"), math.inf
+        return 0, bound - (said[1] == "<")
+
+    def schema(self) -> dict[str, Any]:
+        return any_of({"type": "string", "pattern": f"^{_SPAN}$"})
+
+
+_HOURS = r"([01]?[0-9]|2[0-3]) ?- ?([01]?[0-9]|2[0-4])"
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Of a day: from the first until the second begins."""
+
+    secret: bool = field(default=False, init=False)
+    expected: str = field(default='hours of a day like "8-18" or "22-6"', init=False)
+
+    def read(self, text: str, kind: Kind) -> tuple[int, int]:
+        said = re.fullmatch(_HOURS, text) if kind is Kind.TEXT else None
+        if said is None:
+            raise ValueError
+        return int(said[1]), int(said[2])
+
+    def schema(self) -> dict[str, Any]:
+        return any_of({"type": "string", "pattern": f"^{_HOURS}$"})
+
+
+@dataclass(frozen=True, slots=True)
 class Duration:
     """Seconds."""
 
@@ -188,4 +264,4 @@ class Stay:
         return {"anyOf": [{"const": "forever"}, *Duration(zero=True).schema()["anyOf"]]}
 
 
-Number = Whole | Money | Duration | Size | After | Share | Rate | Stay
+Number = Whole | Money | Dollars | Positive | Span | Hours | Duration | Size | After | Share | Rate | Stay

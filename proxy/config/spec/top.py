@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from proxy.config.spec.backends import BACKENDS, LINE
+from proxy.config.spec.choosing import GROUP, WEIGHT, choosing
 from proxy.config.spec.numbers import Duration, Size, Whole
 from proxy.config.spec.scalars import Choice, Flag, Off, Text
 from proxy.config.spec.settings import PREFILL, SETTINGS, concurrency
@@ -88,7 +89,9 @@ TARGET = Either(
     Table(
         "a target",
         (
-            Key("target", TARGET_NAME, "backend/model.", required=True),
+            Key("target", TARGET_NAME, "backend/model. Either this or `group`."),
+            GROUP,
+            WEIGHT,
             concurrency("Requests in flight at this target; beyond it the next one is tried."),
             PREFILL,
             *SETTINGS,
@@ -99,7 +102,12 @@ ROUTE_NAME = Text("a route's name: letters, digits, . _ : @ / -", r"^[A-Za-z0-9]
 ROUTE = Table(
     "a route",
     (
-        Key("targets", ListOf("targets", TARGET, least=1), "Tried in this order.", required=True),
+        Key(
+            "targets",
+            ListOf("targets", TARGET, least=1),
+            "Tried in this order, or in that of `strategy`.",
+            required=True,
+        ),
         Key("max_attempts", Whole(1, 100), "Most targets that one request tries.", _R.max_attempts),
         Key(
             "reply_model",
@@ -127,6 +135,7 @@ ROUTE = Table(
             "target is not asked.",
             _R.unsupported.value,
         ),
+        *choosing(TARGET),
         *STREAMS,
         concurrency(_EACH),
         *SETTINGS,

@@ -118,7 +118,8 @@ def _used(policy: Policy, asked: Asked, hour: int) -> _Use:
 
 def _inside(group: Group, route: Route) -> list[Target]:
     """Of the route's targets those of a group, in the order in which the route has them."""
-    if group is (route.policy.top if route.policy else None):
+    policy = route.policy
+    if policy is None or (group is policy.top and not policy.extra):
         return list(route.targets)
     names = frozenset(_names(group))
     return [target for target in route.targets if target.name in names]

@@ -38,7 +38,7 @@ class Facts(NamedTuple):
 def facts_of(body: Mapping[str, Any], *, chat: bool = True, model: str = "") -> Facts:
     """All of them, from a chat or embeddings request."""
     needs = frozenset(_needs(body)) if chat else frozenset({"embeddings"})
-    return Facts(of_request(body), _output(body) if chat else None, needs, chat, model)
+    return Facts(of_request(body), output_of(body) if chat else None, needs, chat, model)
 
 
 def _needs(body: Mapping[str, Any]) -> Iterable[str]:
@@ -58,7 +58,8 @@ def _needs(body: Mapping[str, Any]) -> Iterable[str]:
                 yield need
 
 
-def _output(body: Mapping[str, Any]) -> int | None:
+def output_of(body: Mapping[str, Any]) -> int | None:
+    """Tokens that the answer may have, where the request says it."""
     for name in _LENGTHS:
         value = body.get(name)
         if type(value) is int and value > 0:

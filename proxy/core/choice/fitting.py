@@ -20,7 +20,7 @@ SOFT = frozenset({"json_schema", "reasoning"})
 def cannot(target: Target, facts: Facts) -> tuple[FailureKind, str] | None:
     """Why it would have to refuse; `None`: nothing is known that says so."""
     ability = target.ability
-    if ability.context is not None and facts.input > ability.context:
+    if facts.chat and ability.context is not None and facts.input > ability.context:
         return FailureKind.CONTEXT_LENGTH, f"context {ability.context:,} < {facts.input:,}"
     lacking = [need for need in sorted(facts.needs - SOFT) if ability.can(need) is False]
     if lacking:

@@ -96,3 +96,11 @@ class Policy:
     """Seconds that a target is left out after a failure."""
     sticky: bool = False
     """A conversation stays with the target that served it last."""
+    extra: bool = False
+    """Some targets of the route stand only in groups that rules or tasks name."""
+
+    @property
+    def strategies(self) -> frozenset[str]:
+        """All that may come into play, but for what a request asks for itself."""
+        groups = (self.top, *self.groups.values())
+        return frozenset({group.strategy for group in groups} | {rule.use for rule in self.rules}) & set(STRATEGIES)

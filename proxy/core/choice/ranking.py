@@ -16,6 +16,9 @@ from proxy.core.choice.rotation import Turns, turn
 from proxy.core.choice.score import Part, scores
 from proxy.core.route import Target
 
+WEIGH = frozenset({"cheapest", "score", "custom"})
+"""Strategies to which the tokens of a request matter."""
+
 Draw = Callable[[], float]
 """A number in [0, 1)."""
 

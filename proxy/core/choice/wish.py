@@ -41,6 +41,8 @@ class Wish(NamedTuple):
     priority: str = ""
     agent: str = ""
     tags: frozenset[str] = _EMPTY
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Those of the request that its route's rules look at. (No word of a caller's.)"""
 
     @property
     def empty(self) -> bool:
@@ -69,6 +71,7 @@ class Wish(NamedTuple):
             self.priority or other.priority,
             self.agent or other.agent,
             self.tags | other.tags,
+            self.headers or other.headers,
         )
 
 

@@ -103,6 +103,11 @@ def test_of_two_bounds_the_stricter_holds() -> None:
     one = Wish(max_cost=Decimal(1), context=10, only=frozenset({"a", "b"}), exclude=frozenset({"x"}), strategy="score")
     other = Wish(max_cost=Decimal(2), context=20, only=frozenset({"b"}), free=True, strategy="ucb", min_speed=1.0)
     both = one.along(other)
-    assert (both.max_cost, both.context, both.only, both.exclude) == (Decimal(1), 20, frozenset({"b"}), frozenset({"x"}))
+    assert (both.max_cost, both.context, both.only, both.exclude) == (
+        Decimal(1),
+        20,
+        frozenset({"b"}),
+        frozenset({"x"}),
+    )
     assert (both.free, both.strategy, both.min_speed) == (True, "score", 1.0)
     assert NONE.along(one) is one and one.along(NONE) is one
