@@ -16,7 +16,7 @@ from proxy.core.choice.choose import Choice, choose
 from proxy.core.choice.facts import Facts, facts_of, output_of
 from proxy.core.choice.measured import FRESH, Measured, measure
 from proxy.core.choice.policy import Ucb
-from proxy.core.choice.ranking import Seen
+from proxy.core.choice.ranking import Draw, Seen
 from proxy.core.choice.rotation import Turns
 from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import NONE
@@ -49,19 +49,18 @@ class Choices:
         """The target that served a conversation last, by route and conversation."""
         self._told: dict[str, float] = {}
 
-    def choose(
-        self,
-        road: Road,
-        request: Request,
-        key: str,
-        health: Mapping[str, Health],
-        now: float,
+    def explain(
+        self, road: Road, request: Request, key: str, health: Mapping[str, Health], now: float, draw: Draw
     ) -> Choice:
+        """What would be done with this request now. Nothing changes by it."""
+        route = road.vectors if isinstance(request, EmbedRequest) else road.route
+        return choose(route, asked(road, request, key), health, self.seen(road, request, now), draw, road.custom)
+
+    def choose(self, road: Road, request: Request, key: str, health: Mapping[str, Health], now: float) -> Choice:
         """For a request that is sent now: turns move on."""
         self.measuring = True
-        route = road.vectors if isinstance(request, EmbedRequest) else road.route
-        seen = self.seen(road, request, now)
-        choice = choose(route, asked(road, request, key), health, seen, random.random, road.custom)
+        route = road.route
+        choice = self.explain(road, request, key, health, now, random.random)
         if choice.turns:
             known = self.turns.get(route.name)
             if known is None:

@@ -39,7 +39,7 @@ def test_all_eighteen_mistakes_of_one_file_are_told_in_the_order_of_its_lines(lo
         (GOOD + "routes: {r: {targets: [b/m, b/n, b/m]}}", "the same target as number 1"),
         (GOOD + "routes: {b/m: {targets: [b/m]}}", 'reads as a model of the backend "b"'),
         (GOOD + 'routes: {"a b": {targets: [b/m]}}', 'the key "a b" is not a route\'s name'),
-        (GOOD + "routes: {r: {targets: [{price: {input: 1, output: 1}}]}}", "expected exactly one of `target` and `group`"),
+        (GOOD + "routes: {r: {targets: [{price: {input: 1, output: 1}}]}}", "exactly one of `target` and `group`"),
         (GOOD + "routes: {r: {targets: [{target: b/m, price: {input: -1, output: 1}}]}}", "price.input: found -1"),
         (GOOD + "routes: {r: {targets: [b/m], timeouts: {total: -1s}}}", 'found "-1s", expected a positive duration'),
         (GOOD + "routes: {r: {targets: [b/m], timeouts: {total: .inf}}}", "found .inf, expected a positive duration"),
