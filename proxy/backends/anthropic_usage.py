@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.core.tokens import of_chars
-from proxy.core.usage import Source, Usage
+from proxy.core.usage import Source, Special, Usage, special
 
 _MAX = 1 << 40
 """A count beyond this is nonsense, not a count."""
@@ -19,11 +19,12 @@ _NAMES = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_token
 class Counts:
     """What a stream has reported by now: the input in its first event, the rest, cumulative, in its last ones."""
 
-    __slots__ = ("_counts", "_seen", "_thinking", "final")
+    __slots__ = ("_counts", "_seen", "_special", "_thinking", "final")
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self._thinking = 0
+        self._special: Special | None = None
         self._seen = False
         self.final = False
         """The output is told."""
@@ -38,6 +39,9 @@ class Counts:
         self._seen = True
         self.final = self.final or (final and "output_tokens" in found)
         self._counts.update(found)
+        kept = usage.get("cache_creation")
+        if isinstance(kept, dict):
+            self._special = special(0, 0, 0, 0, _count(kept.get("ephemeral_1h_input_tokens")) or 0)
         thinking = _thinking_in(usage)
         self._thinking = self._thinking if thinking is None else thinking
 
@@ -49,8 +53,9 @@ class Counts:
         cached, written, made = get(_NAMES[1], 0), get(_NAMES[2], 0), get(_NAMES[3], 0)
         given = get(_NAMES[0], 0) + cached + written
         if self.final:
-            return Usage(given, made, cached, written, min(self._thinking, made))
-        return Usage(given, max(made, of_chars(chars)), cached, written, source=Source.ESTIMATED)
+            return Usage(given, made, cached, written, min(self._thinking, made), special=self._special)
+        made = max(made, of_chars(chars))
+        return Usage(given, made, cached, written, source=Source.ESTIMATED, special=self._special)
 
 
 def usage_in(message: Mapping[str, Any]) -> Usage | None:

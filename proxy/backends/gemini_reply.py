@@ -15,7 +15,7 @@ from proxy.backends.gemini_contents import FORMAT
 from proxy.backends.gemini_models import words
 from proxy.core.dialect import Malformed, Stamp
 from proxy.core.failure import Failure, FailureKind
-from proxy.core.usage import Source, Usage
+from proxy.core.usage import Source, Special, Usage, special
 
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 _REPORTED = Source.REPORTED
@@ -160,8 +160,19 @@ def usage_of(metadata: Any) -> Usage | None:
     cached = _count(metadata.get("cachedContentTokenCount")) or 0
     spent = thoughts or 0
     tier = _TIERS.get(metadata.get("serviceTier") or "") or _TIERS.get(metadata.get("trafficType") or "", "")
-    usage = Usage((given or 0) + tools, (made or 0) + spent, cached, 0, spent)
+    usage = Usage((given or 0) + tools, (made or 0) + spent, cached, 0, spent, special=_special(metadata))
     return usage._replace(tier=tier) if tier else usage
+
+
+def _special(metadata: Mapping[str, Any]) -> Special | None:
+    """Sound and pictures among the prompt's and the candidates' tokens."""
+    given, made = (_modalities(metadata.get(name)) for name in ("promptTokensDetails", "candidatesTokensDetails"))
+    return special(given.get("AUDIO", 0), made.get("AUDIO", 0), given.get("IMAGE", 0), made.get("IMAGE", 0))
+
+
+def _modalities(details: object) -> dict[str, int]:
+    rows = [row for row in details if type(row) is dict] if type(details) is list else []
+    return {str(row.get("modality")): _count(row.get("tokenCount")) or 0 for row in rows}
 
 
 def logprobs_of(candidate: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from proxy.backends.openai_spec import Charge
-from proxy.core.usage import Source, Usage
+from proxy.core.usage import Source, Special, Usage, special
 
 _MAX = 1 << 40
 """A count beyond this is nonsense, not a count."""
@@ -78,12 +78,14 @@ def _plain(usage: dict[str, Any]) -> Usage | None:
     if type(given) is not int or type(made) is not int or not (0 <= given < _MAX and 0 <= made < _MAX):
         return None
     if len(usage) == _TOTALS and "total_tokens" in usage:
-        return _new(Usage, (given, made, 0, 0, 0, _REPORTED, None, ""))
+        return _new(Usage, (given, made, 0, 0, 0, _REPORTED, None, "", None))
     details, spent = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
     if len(usage) != _TOTALS_AND_DETAILS or type(details) is not dict or type(spent) is not dict:
         return None
     cached, reasoning = details.get("cached_tokens"), spent.get("reasoning_tokens")
     if type(cached) is not int or type(reasoning) is not int or "cache_write_tokens" in details:
+        return None
+    if details.get("audio_tokens") or spent.get("audio_tokens") or "image_tokens" in details:
         return None
     if usage.get("total_tokens") != given + made or not (0 <= cached < _MAX and 0 <= reasoning < _MAX):
         return None
@@ -104,7 +106,13 @@ def _any(usage: dict[str, Any]) -> Usage | None:
     reasoning = _first(_at(spent, "reasoning_tokens"), usage.get("reasoning_tokens"))
     if reasoning and total == given + made + reasoning:
         made += reasoning  # xAI leaves reasoning out of completion_tokens, and charges for it
-    return Usage(given, made, cached or 0, written or 0, reasoning or 0)
+    return Usage(given, made, cached or 0, written or 0, reasoning or 0, special=_special(details, spent))
+
+
+def _special(details: object, spent: object) -> Special | None:
+    heard, seen = _count(_at(details, "audio_tokens")), _count(_at(details, "image_tokens"))
+    spoken, drawn = _count(_at(spent, "audio_tokens")), _count(_at(spent, "image_tokens"))
+    return special(heard or 0, spoken or 0, seen or 0, drawn or 0)
 
 
 def _complete(given: int | None, made: int | None, total: int | None) -> tuple[int, int]:

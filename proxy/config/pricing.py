@@ -20,6 +20,11 @@ PARTS = {
     "cached_input": "cache_read_mtok",
     "cache_write": "cache_write_mtok",
     "reasoning": "output_reasoning_mtok",
+    "audio_input": "input_audio_mtok",
+    "audio_output": "output_audio_mtok",
+    "image_input": "input_image_mtok",
+    "image_output": "output_image_mtok",
+    "cache_write_1h": "cache_write_1h_mtok",
 }
 """Our words for the parts of a price, and theirs."""
 

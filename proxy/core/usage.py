@@ -14,6 +14,23 @@ class Source(Enum):
     ESTIMATED = "estimated"
 
 
+class Special(NamedTuple):
+    """Tokens that some providers price apart: parts of the totals `input` and `output`, and the last one of
+    `cache_write`."""
+
+    audio_input: int = 0
+    audio_output: int = 0
+    image_input: int = 0
+    image_output: int = 0
+    cache_write_1h: int = 0
+    """Written to a cache that keeps them for an hour."""
+
+
+def special(*counts: int) -> Special | None:
+    """In the order of the fields; `None` where there are none."""
+    return Special(*counts) if any(counts) else None
+
+
 class Usage(NamedTuple):
     """Token counts of one attempt, as OpenAI counts: the parts are contained in the totals.
 
@@ -31,3 +48,4 @@ class Usage(NamedTuple):
     """US dollars that the upstream itself says it charges: the cost of record, whatever the price says."""
     tier: str = ""
     """The service tier that the upstream says it served this in (`flex`, `priority`); empty where it says none."""
+    special: Special | None = None

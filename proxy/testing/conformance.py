@@ -17,7 +17,7 @@ from proxy.core.call import HttpCall
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest, End, Event, Kind
 from proxy.core.dialect import Decoder, Dialect, Malformed, Prepared
 from proxy.core.failure import Failure
-from proxy.core.usage import Usage
+from proxy.core.usage import Special, Usage
 from proxy.testing.exchange import Exchange
 from proxy.testing.reference import Told, told_by_answer, told_by_stream
 
@@ -279,9 +279,10 @@ def _same_usage(exchange: Exchange, usage: Usage | None) -> None:
 
 
 def _usage(golden: Mapping[str, Any]) -> Usage:
-    """`cost` stands there as text."""
-    cost = golden.get("cost")
-    return Usage(**{**golden, "cost": None if cost is None else Decimal(cost)})
+    """`cost` stands there as text, `special` as an object of its own."""
+    cost, apart = golden.get("cost"), golden.get("special")
+    known = {"cost": None if cost is None else Decimal(cost), "special": None if apart is None else Special(**apart)}
+    return Usage(**{**golden, **known})
 
 
 def _chars(told: Told) -> int:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.price import FREE, Price, cost
-from proxy.core.usage import Usage
+from proxy.core.usage import Special, Usage
 
 D = Decimal
 
@@ -63,3 +63,19 @@ def test_a_service_tier_has_its_own_price_where_one_is_known() -> None:
     assert usual.served("flex") is flex
     assert usual.served("flex").at(200) == Price(D(1), D(6))
     assert usual.served("") is usual.served("priority") is usual
+
+
+def test_sound_and_pictures_cost_what_they_cost_apart_and_else_as_any_token() -> None:
+    usage = Usage(1_000_000, 100_000, special=Special(audio_input=400_000, audio_output=50_000, image_input=100_000))
+    plain = Price(Decimal(1), Decimal(2))
+    assert cost(plain, usage) == cost(plain, usage._replace(special=None)) == Decimal("1.2")
+    apart = plain._replace(audio_input=Decimal(10), audio_output=Decimal(20), image_input=Decimal(5))
+    # 0.5 M plain in at 1, 0.4 M sound in at 10, 0.1 M pictures at 5; 0.05 M plain out at 2, 0.05 M sound out at 20
+    assert cost(apart, usage) == Decimal("0.5") + 4 + Decimal("0.5") + Decimal("0.1") + 1
+
+
+def test_a_cache_that_keeps_for_an_hour_costs_more_than_one_that_does_not() -> None:
+    usage = Usage(1_000_000, 0, cache_write=600_000, special=Special(cache_write_1h=200_000))
+    price = Price(Decimal(1), Decimal(2), cache_write=Decimal("1.25"))
+    assert cost(price, usage) == Decimal("0.4") + Decimal("0.75")
+    assert cost(price._replace(cache_write_1h=Decimal(2)), usage) == Decimal("0.4") + Decimal("0.5") + Decimal("0.4")

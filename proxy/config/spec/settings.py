@@ -49,6 +49,11 @@ PRICE = Table(
         Key("cached_input", Money(), "Input tokens read from the provider's cache; without it they cost as input."),
         Key("cache_write", Money(), "Input tokens written to the provider's cache; without it they cost as input."),
         Key("reasoning", Money(), "Reasoning tokens; without it they cost as output."),
+        Key("audio_input", Money(), "Tokens of sound that goes in; without it they cost as input."),
+        Key("audio_output", Money(), "Tokens of sound that comes out; without it they cost as output."),
+        Key("image_input", Money(), "Tokens of pictures that go in; without it they cost as input."),
+        Key("image_output", Money(), "Tokens of pictures that come out; without it they cost as output."),
+        Key("cache_write_1h", Money(), "Input tokens cached for an hour; without it they cost as `cache_write`."),
     ),
 )
 
