@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from proxy.app.custom import function_of
+from proxy.app.free import FreeLists
 from proxy.app.pull import Pulls
 from proxy.backends.registry import bind, origin
 from proxy.config.values import Backend, Config
@@ -51,11 +52,14 @@ class Builder:
         counter: Callable[[str], Counter] = lambda _: of_text,
         rings: Rings | None = None,
         pulls: Pulls | None = None,
+        free: FreeLists | None = None,
     ) -> None:
-        """`gates`, `rings`, `pulls`: those of the process, so that what is in flight, what is known of keys, and models
-        that are being pulled, hold over all configurations. `counter`: how the tokens of a model are counted."""
+        """`gates`, `rings`, `pulls`, `free`: those of the process, so that what is in flight, what is known of keys,
+        models that are being pulled and lists hold over all configurations. `counter`: how a model's tokens are counted.
+        """
         self._counter = counter
         self._pulls = pulls or Pulls()
+        self._free = free or FreeLists()
         self._config = config
         self._local = local
         self._gates = gates
@@ -133,7 +137,7 @@ class Builder:
         # A model that only a request names is not pulled: anybody could fill the disk.
         named = target.name in self._named
         pulled = self._pulls.place(backend, target.model, target.timeouts.first) if named else None
-        return pulled or Fixed(origin(backend))
+        return pulled or self._free.place(backend, target.model) or Fixed(origin(backend))
 
 
 def _limit(backend: Backend, target: Target) -> int | None:

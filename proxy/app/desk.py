@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.app.build import Builder
+from proxy.app.free import FreeLists
 from proxy.app.pull import Pulls
 from proxy.app.tokenizers import Tokenizers
 from proxy.config.values import Backend, Config
@@ -37,6 +38,8 @@ class Desk:
     """Likewise: what is known of the keys of backends that have several."""
     pulls: Pulls
     """Likewise: models that are pulled where they are missing."""
+    free: FreeLists
+    """Likewise: what costs nothing at OpenRouter."""
 
     @property
     def max_depth(self) -> int:
@@ -60,8 +63,9 @@ def build(config: Config, loaded_at: int, before: Desk | None = None, net: Net |
     tokenizers.wanted = config.tokenizers
     rings = Rings() if before is None else before.rings
     pulls = Pulls(net) if before is None else before.pulls
-    roads = Builder(config, places, gates, tokenizers.of, rings, pulls).roads()
-    return Desk(config, roads, Authenticator(config.keys), local, loaded_at, gates, tokenizers, rings, pulls)
+    free = FreeLists(net) if before is None else before.free
+    roads = Builder(config, places, gates, tokenizers.of, rings, pulls, free).roads()
+    return Desk(config, roads, Authenticator(config.keys), local, loaded_at, gates, tokenizers, rings, pulls, free)
 
 
 def unchanged(config: Config, backend: Backend) -> bool:

@@ -14,7 +14,7 @@ from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.prices import Known, ask
 from proxy.config.values import Backend, Config
 from proxy.core.ability import Ability
-from proxy.core.call import Headers, HttpCall
+from proxy.core.call import Headers, HttpCall, Origin
 from proxy.core.dialect import Malformed
 from proxy.core.failure import Failure
 from proxy.core.price import FREE
@@ -86,16 +86,29 @@ async def _listed(net: Net, backend: Backend) -> Listed:
         return told._replace(reason="its API has no list of models")
     if isinstance(signed, Failure):
         return told._replace(reason=signed.message)
+    body = await asked(net, origin(backend), signed)
+    if isinstance(body, str):
+        return told._replace(reason=body)
+    try:
+        return told._replace(offers=offers(body))
+    except Malformed as error:
+        return told._replace(reason=str(error))
+
+
+async def asked(net: Net, at: Origin, call: HttpCall) -> bytes | str:
+    """The body of a list of models; or why there is none."""
     body = _Body(asyncio.get_running_loop().create_future())
-    flight = net.send(origin(backend), signed, body, connect=CONNECT)
+    flight = net.send(at, call, body, connect=CONNECT)
     try:
         async with asyncio.timeout(PATIENCE):
             failure = await body.ended
     except TimeoutError:
-        return told._replace(reason=f"no list within {PATIENCE:g} s")
+        return f"no list within {PATIENCE:g} s"
     finally:
         flight.abort()
-    return _read(told, body, failure)
+    if failure is not None:
+        return failure.message
+    return body.data if body.status == 200 else f"it answered {body.status}"
 
 
 async def _signed(backend: Backend, call: HttpCall) -> HttpCall | Failure:
@@ -106,28 +119,17 @@ async def _signed(backend: Backend, call: HttpCall) -> HttpCall | Failure:
     return signed if isinstance(signed, HttpCall) else await signed
 
 
-def _read(told: Listed, body: _Body, failure: Failure | None) -> Listed:
-    if failure is not None:
-        return told._replace(reason=failure.message)
-    if body.status != 200:
-        return told._replace(reason=f"it answered {body.status}")
-    try:
-        return told._replace(offers=offers(body.data))
-    except Malformed as error:
-        return told._replace(reason=str(error))
-
-
 def completed(config: Config, found: Iterable[Listed]) -> list[Listed]:
     """With what is known besides: abilities by name, prices and contexts by genai-prices, 0 for what runs at home."""
     rows = list(found)
-    asked = [
+    questions = [
         (_known_at(config.backends[row.backend]), offer.name)
         for row in rows
         for offer in row.offers
         if not BACKEND_TYPES[row.type].free
     ]
-    answer = ask(asked, PRICES_WITHIN) if asked else []
-    known = {} if isinstance(answer, str) else dict(zip(asked, answer, strict=True))
+    answer = ask(questions, PRICES_WITHIN) if questions else []
+    known = {} if isinstance(answer, str) else dict(zip(questions, answer, strict=True))
     return [row._replace(offers=tuple(_completed(config, row, offer, known) for offer in row.offers)) for row in rows]
 
 

@@ -64,7 +64,8 @@ class Runtime:
         for task in list(self._tasks):
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        await asyncio.gather(*(models.close() for models in self.desk.local.values()), self.desk.pulls.close())
+        desk = self.desk
+        await asyncio.gather(*(models.close() for models in desk.local.values()), desk.pulls.close(), desk.free.close())
 
     def reload_soon(self) -> None:
         """Load the configuration's file again (SIGHUP)."""

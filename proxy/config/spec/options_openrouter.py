@@ -32,8 +32,8 @@ OPENROUTER = (
     Key(
         "free_only",
         Flag(),
-        "Only models that cost nothing: a model without `:free` gets it, and what costs all the same (web search, "
-        "plugins) is left out.",
+        "Only models that cost nothing: a model without `:free` gets it, one that OpenRouter's own list (asked every "
+        "hour) does not have for nothing is not asked, and what costs all the same (web search, plugins) is left out.",
         False,
     ),
     Key("referer", _LINE, "Your app's address, by which OpenRouter lists it (HTTP-Referer)."),
