@@ -55,7 +55,7 @@ class Builder:
         free: FreeLists | None = None,
     ) -> None:
         """`gates`, `rings`, `pulls`, `free`: those of the process, so that what is in flight, what is known of keys,
-        models that are being pulled and lists hold over all configurations. `counter`: how a model's tokens are counted.
+        models that are being pulled and lists hold over all configurations. `counter`: how a model's tokens count.
         """
         self._counter = counter
         self._pulls = pulls or Pulls()
