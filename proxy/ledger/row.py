@@ -38,7 +38,7 @@ def encode(outcome: Outcome) -> bytes:
         tokens_in = tokens_out = cached = written = reasoning = None
         source = "absent"
     else:
-        tokens_in, tokens_out, cached, written, reasoning, source_, _, _ = usage
+        tokens_in, tokens_out, cached, written, reasoning, source_, _, _, _ = usage
         source = source_._value_
     # fmt: off
     row = (

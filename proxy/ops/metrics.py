@@ -107,7 +107,7 @@ class Metrics:
             cells[first_token + bisect_left(_SECONDS, first)] += 1.0
             cells[first_token + _SECONDS_SUM] += first
         if usage is not None:
-            tokens_in, tokens_out, cached, written, reasoning, source, _, _ = usage
+            tokens_in, tokens_out, cached, written, reasoning, source, _, _, _ = usage
             tokens += _SOURCE[source._value_]
             cells[tokens] += tokens_in
             cells[tokens + 1] += tokens_out
