@@ -22,15 +22,14 @@ from proxy.core.failure import Failure, FailureKind
 from proxy.core.relay import Relay, Relayed, RelayRequest
 from proxy.core.secret import Secret
 from proxy.core.sse import SseFramer
-from proxy.core.usage import Usage
+from proxy.core.usage import Special, Usage
 
 MAX_EVENT = 16 * 1024 * 1024
 """Bytes of an event: one may hold a whole image."""
 _DONE = b"[DONE]"
 _ENDINGS = (".done", ".completed")
-_OTHER_THAN_TEXT = ("audio_tokens", "image_tokens")
-_DETAILS = ("input_token_details", "input_tokens_details", "output_token_details", "output_tokens_details")
-"""OpenAI itself writes both."""
+_DETAILS = ("input_token_details", "output_token_details")
+"""As transcriptions call what all others call `input_tokens_details`."""
 _DRAWS = frozenset({"images", "image_edits"})
 """Endpoints whose output is images, also where a usage does not say so."""
 
@@ -89,28 +88,31 @@ def read_relayed(
     named = reply.get("model")
     if model is not None and "model" in reply:
         body = orjson.dumps({**reply, "model": model})
-    usage = usage_of(reply, charge)
-    priced = usage is None or not (_other_than_text(reply.get("usage")) or (relay.name in _DRAWS and usage.output))
-    return Relayed(body, named if isinstance(named, str) else "", usage, content_type, bool(priced))
+    usage = usage_of(reply, charge, draws=relay.name in _DRAWS)
+    return Relayed(body, named if isinstance(named, str) else "", usage, content_type)
 
 
-def usage_of(reply: Mapping[str, Any], charge: Charge | None = None) -> Usage | None:
-    """Tokens, where the answer tells them (a duration or search units are none); also rerank's few forms of it."""
+def usage_of(reply: Mapping[str, Any], charge: Charge | None = None, *, draws: bool = False) -> Usage | None:
+    """Tokens, where the answer tells them (a duration or search units are none); also rerank's few forms of it.
+
+    `draws`: what comes out is images, also where the usage does not say so.
+    """
+    told = reply.get("usage")
+    if isinstance(told, dict) and any(name in told for name in _DETAILS):
+        more = {name.replace("token_", "tokens_"): told[name] for name in _DETAILS if name in told}
+        reply = {**reply, "usage": {**told, **more}}
     found = usage_in(reply, charge)
     if found is not None:
-        return found
+        silent = draws and found.output and not _at(told, "output_tokens_details")
+        apart = found.special or Special()
+        return found._replace(special=apart._replace(image_output=found.output)) if silent else found
     meta = reply.get("meta")
-    for told in (_at(meta, "tokens"), _at(meta, "billed_units")):  # Cohere's
-        found = usage_in({"usage": told})
+    for part in (_at(meta, "tokens"), _at(meta, "billed_units")):  # Cohere's
+        found = usage_in({"usage": part})
         if found is not None:
             return found
-    total = _at(reply.get("usage"), "total_tokens")  # Jina's, of which all are input
+    total = _at(told, "total_tokens")  # Jina's, of which all are input
     return usage_in({"usage": {"prompt_tokens": total, "total_tokens": total}}) if total is not None else None
-
-
-def _other_than_text(usage: object) -> bool:
-    details = [_at(usage, name) for name in _DETAILS]
-    return any(_at(detail, name) for detail in details for name in _OTHER_THAN_TEXT)
 
 
 def _at(value: object, name: str) -> object:
@@ -123,7 +125,7 @@ class Bytes:
     HTTP's framing alone says whether it is whole.
     """
 
-    __slots__ = ("chars", "finished", "model", "priced", "usage")
+    __slots__ = ("chars", "finished", "model", "usage")
 
     counted = None
     filtered = False
@@ -134,7 +136,6 @@ class Bytes:
         self.finished = False
         self.model = ""
         self.usage: Usage | None = None
-        self.priced = True
 
     @property
     def choices_seen(self) -> int:
@@ -205,13 +206,9 @@ class Events(Bytes):
         if said.get("error") or name == b"error" or type_ == "error":
             self._failed = self._over = True
             return Event(Kind.ERROR, b"", failure=self._errors.in_stream(said))
-        usage = usage_of(said, self._charge)
-        if usage is not None:
-            self.usage = usage
-            self.priced = not _other_than_text(said.get("usage"))
+        draws = isinstance(type_, str) and type_.startswith("image_")
+        self.usage = usage_of(said, self._charge, draws=draws) or self.usage
         if isinstance(type_, str):
             self._typed = True
             self.finished = self.finished or type_.endswith(_ENDINGS)
-            if type_.startswith("image_") and usage is not None and usage.output:
-                self.priced = False
         return Event(Kind.CONTENT, raw)

@@ -70,6 +70,8 @@ class Outcome(NamedTuple):
     model: str
     """The model that served, as the upstream named it; empty when it said none."""
     how: How = How.FRESH
+    endpoint: str = "chat"
+    """As in `Finish`."""
 
 
 class Finish(NamedTuple):
@@ -84,7 +86,8 @@ class Finish(NamedTuple):
     """What the client got (499: it left before the end)."""
     stream: bool
     endpoint: str
-    """`chat`, `embed`, or the name of another way in (`messages`, `count_tokens`, `responses`, `completions`)."""
+    """`chat`, `embed`, the name of another way in (`messages`, `count_tokens`, `responses`, `completions`) or of an
+    endpoint that is handed on as it is (`rerank`, …; `proxy.core.relay`)."""
     started_at: float
     duration: float
     first_content: float | None

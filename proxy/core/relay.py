@@ -63,8 +63,6 @@ class Relayed(NamedTuple):
     model: str
     usage: Usage | None
     content_type: str
-    priced: bool = True
-    """All its tokens are of a kind that a price per token is known for: text."""
 
 
 Request = ChatRequest | EmbedRequest | RelayRequest

@@ -36,7 +36,7 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
             usage = Usage(*counted, source=Source.ESTIMATED)
     if failure is not None and ended is not Ended.CANCELLED:
         billed = attempt.sent_at is not None and failure.verdict.maybe_billed
-    price = target.price if attempt.priced else None
+    price = target.price
     if price is not None and usage is not None and (price.tiers or usage.tier):
         price = price.served(usage.tier).at(usage.input)
     first_byte = attempt.first_byte
@@ -65,8 +65,18 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
             exchange.key,
             attempt.model,
             attempt.how,
+            endpoint_of(exchange),
         ),
     )
+
+
+def endpoint_of(exchange: Exchange) -> str:
+    """Its word on record, in metrics and in the log."""
+    request = exchange.request
+    if not isinstance(request, ChatRequest):
+        return exchange.endpoint or "embed"
+    native = request.native
+    return "chat" if native is None else native.api
 
 
 def finish_of(
@@ -80,10 +90,6 @@ def finish_of(
     spent: Decimal | None,
 ) -> Finish:
     """The end of a request whose last attempt is given: `status` is what the client got, `spent` what all cost."""
-    request = exchange.request
-    endpoint = exchange.endpoint or "embed"
-    if isinstance(request, ChatRequest):
-        endpoint = "chat" if request.native is None else request.native.api
     began = exchange.began
     first = None if attempt is None else attempt.first_content
     return _new(
@@ -95,7 +101,7 @@ def finish_of(
             sends,
             status,
             exchange.stream,
-            endpoint,
+            endpoint_of(exchange),
             exchange.started_at,
             time.monotonic() - began,
             None if first is None else first - began,

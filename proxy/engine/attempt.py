@@ -51,8 +51,6 @@ class Attempt(Outgoing):
     model = ""
     dropped: tuple[str, ...] = ()
     answer: Completion | Embedding | Relayed | None = None
-    priced = True
-    """Its tokens are of the kind that the target's price is for."""
     from_ = 0
     """Characters of the answer that came from others before it."""
     unsent = 0

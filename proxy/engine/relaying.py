@@ -72,7 +72,6 @@ class RelayAttempt(Attempt):
             self._fail(answer)
             return
         self.model, self.usage, self.content_type = answer.model, answer.usage, answer.content_type
-        self._prices(answer.priced)
         self.first_content = time.monotonic()
         self.answer = answer
         self.serve()
@@ -85,16 +84,6 @@ class RelayAttempt(Attempt):
         if status in NO_ENDPOINT and failure.kind is K.NOT_FOUND and _OF_THE_MODEL.search(body) is None:
             failure = NO_RELAYS._replace(status=status)
         self.abort_with_failure(failure)
-
-    def _note_stream(self) -> None:
-        super()._note_stream()
-        if self._flow is not None:
-            self._prices(getattr(self._flow.decoder, "priced", True))
-
-    def _prices(self, text: bool) -> None:
-        """What the operator declares is meant for what the target does; a looked-up price is that of text."""
-        price = self.lane.target.price
-        self.priced = text or (price is not None and price.origin != "genai-prices")
 
 
 class RelayExchange(Exchange):

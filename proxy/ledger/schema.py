@@ -18,6 +18,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX attempts_started_at ON attempts (started_at)",
         "CREATE TABLE journals (token TEXT PRIMARY KEY, position INTEGER) WITHOUT ROWID",
     ),
+    ("ALTER TABLE attempts ADD COLUMN endpoint TEXT",),
 )
 """Step n leads from version n to n + 1. A step that was released is never changed, only followed by another.
 
@@ -25,6 +26,7 @@ attempts: one row for each `Outcome`, under its names. started_at is Unix time i
 after it; usage_source is reported, estimated or absent; price is JSON (dollars per million tokens, who states it, since
 when); cost is dollars in decimal text, NULL when unknown; how is
 fresh, or how a cut answer was gone on with. A request id may be a client's own, so it is not unique.
+endpoint is `chat`, `embed`, `rerank`, …, NULL in rows from before it was noted.
 journals: how far each was brought in, written in the same transaction as the rows, so that no row comes twice.
 """
 

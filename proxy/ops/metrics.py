@@ -93,6 +93,7 @@ class Metrics:
             _,
             _,
             _,
+            _,
         ) = outcome
         cells = self._cells
         try:

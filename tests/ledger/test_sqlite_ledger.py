@@ -61,6 +61,7 @@ def test_every_field_of_an_outcome_is_on_record(database: Path, served: Outcome,
         "cost": str(served.cost),
         "maybe_billed": 0,
         "how": "fresh",
+        "endpoint": "chat",
     }
     assert price == {
         "input": "0.15",

@@ -35,7 +35,9 @@ backends:
 routes:
   {routes}
 """
-PRICE = "price: {input: 1, output: 2}"
+PRICE = "price: {input: 1, output: 2, audio_input: 5, image_output: 40}"
+PAID = Decimal(4 + 5 * 10 + 2 * 4) / 1_000_000
+"""For what was heard and said in `SAID`."""
 
 
 class Plays:
@@ -144,7 +146,17 @@ MODERATION = {
     "model": "omni-moderation-served",
     "results": [{"flagged": True, "categories": {}, "category_scores": {}, "category_applied_input_types": {}}],
 }
-SAID = {"text": "hello", "usage": {"type": "tokens", "input_tokens": 14, "output_tokens": 4, "total_tokens": 18}}
+HEARD = {"text_tokens": 4, "audio_tokens": 10}
+SAID = {
+    "text": "hello",
+    "usage": {
+        "type": "tokens",
+        "input_tokens": 14,
+        "input_token_details": HEARD,
+        "output_tokens": 4,
+        "total_tokens": 18,
+    },
+}
 PICTURE = {
     "created": 1,
     "data": [{"b64_json": "aGVsbG8="}],
@@ -185,12 +197,13 @@ def test_a_transcription_comes_back_and_its_tokens_are_paid_by_the_targets_price
     )
     assert raw.parse().text == "hello"
     assert raw.headers["x-wayline-target"] == route.replace("route", "one/m")
-    assert Decimal(raw.headers["x-wayline-cost"]) == Decimal(14 + 2 * 4) / 1_000_000
+    assert Decimal(raw.headers["x-wayline-cost"]) == PAID
     asked = pair.asked()
     assert asked.path == "/v1/audio/transcriptions" and asked.headers["authorization"] == "Bearer sk-of-one"
     kept = row(pair, "heard")
     assert (kept["input"], kept["output"], kept["usage_source"], kept["key"]) == (14, 4, "reported", "tests")
-    assert Decimal(kept["cost"]) == Decimal(14 + 2 * 4) / 1_000_000
+    assert kept["endpoint"] == "transcriptions"
+    assert Decimal(kept["cost"]) == PAID
 
 
 def form(boundary: str, *parts: tuple[str, bytes]) -> bytes:
@@ -325,7 +338,7 @@ def test_images(pair: Pair, client: OpenAI) -> None:
     data = raw.parse().data
     assert data is not None and data[0].b64_json == "aGVsbG8="
     assert pair.asked().path == "/v1/images/generations"
-    assert Decimal(raw.headers["x-wayline-cost"]) == Decimal(5 + 200) / 1_000_000
+    assert Decimal(raw.headers["x-wayline-cost"]) == Decimal(5 + 40 * 100) / 1_000_000
 
 
 def test_images_are_edited_by_form(pair: Pair, client: OpenAI) -> None:
