@@ -38,8 +38,6 @@ class Choices:
     """One for each process."""
 
     def __init__(self) -> None:
-        self.measuring = False
-        """Somebody asked for a choice: from then on attempts are measured. Routes in plain order cost nothing."""
         self.measured: LRUCache[str, Measured] = LRUCache(MOST)
         self.trials: LRUCache[str, dict[str, Trials]] = LRUCache(MOST)
         """By route."""
@@ -58,7 +56,6 @@ class Choices:
 
     def choose(self, road: Road, request: Request, key: str, health: Mapping[str, Health], now: float) -> Choice:
         """For a request that is sent now: turns move on."""
-        self.measuring = True
         route = road.route
         choice = self.explain(road, request, key, health, now, random.random)
         if choice.turns:
@@ -88,14 +85,14 @@ class Choices:
         turns = self.turns.get(name, {})
         return Seen(now, self.measured, self.trials.get(name, {}), turns, busy, last or "", hour or 0)
 
-    def note(self, road: Road, request: Request, outcome: Outcome, lane: Lane, now: float, *, learn: bool) -> None:
-        """An attempt has ended. `learn`: for `ucb`, too."""
+    def note(self, road: Road, request: Request, outcome: Outcome, lane: Lane, now: float, strategy: str) -> None:
+        """An attempt of a request that was chosen for has ended: those of routes in plain order cost nothing."""
         target = outcome.target
         self.measured[target] = measure(self.measured.get(target, FRESH), outcome, now, lane.gates[0].busy)
         policy = road.route.policy
         if policy is not None and policy.sticky and outcome.ended is Ended.SERVED:
             self.last[road.route.name, conversation(request.body)] = target
-        if (learn or road.learns) and outcome.ended is not Ended.CANCELLED:
+        if (strategy == "ucb" or road.learns) and outcome.ended is not Ended.CANCELLED:
             self._learn(outcome, _UCB if policy is None else policy.ucb, now)
 
     def _learn(self, outcome: Outcome, ucb: Ucb, now: float) -> None:

@@ -115,7 +115,7 @@ class Exchange(Sending):
         engine.enter(self)
         if route.hedge is not None:
             engine.may_hedge_later(route, self.began)
-        if route.policy is not None or self.request.wish is not None or not road.plain(self.request):
+        if not (road.simple and self.request.wish is None) and self._chooses(route):
             self._start_by_choice(route)
         elif route.targets and not engine.trouble:
             self._usual = road.usual if chat else road.usual_vectors
@@ -123,6 +123,10 @@ class Exchange(Sending):
             self._run(commands)
         else:
             self._start_by_plan(route)
+
+    def _chooses(self, route: Route) -> bool:
+        request = self.request
+        return route.policy is not None or request.wish is not None or not self.road.plain(request)
 
     def _start_by_choice(self, route: Route) -> None:
         """By what the request needs and its route says: see `choose`."""
@@ -268,10 +272,8 @@ class Exchange(Sending):
         self.engine.on_outcome(outcome, failure, lane, sent=attempt.began, now=now)
         if self._state.route.hedge is not None:
             self.engine.note_latency(outcome)
-        choices = self.engine.choices
-        if choices.measuring:
-            learn = self.choice is not None and self.choice.strategy == "ucb"
-            choices.note(self.road, self.request, outcome, lane, now, learn=learn)
+        if self.choice is not None:
+            self.engine.choices.note(self.road, self.request, outcome, lane, now, self.choice.strategy)
         if outcome.cost is not None:
             self._spent = outcome.cost if self._spent is None else self._spent + outcome.cost
         self._last_cost = outcome.cost

@@ -129,6 +129,8 @@ class Road:
     usual_vectors: Usual = field(init=False)
     look: Look | None = field(init=False)
     """What of a chat request could matter to some target; `None`: nothing."""
+    simple: bool = field(init=False)
+    """No request needs a choice unless it asks for one."""
     embeds: bool = field(init=False)
     """Every target makes vectors, as far as is known."""
     headers: frozenset[bytes] = field(init=False)
@@ -140,13 +142,16 @@ class Road:
 
     def __post_init__(self) -> None:
         policy = self.route.policy
+        sight = look(target.ability for target in self.route.targets)
+        embeds = not any("embeddings" in target.ability.lacks for target in self.vectors.targets)
         strategies = frozenset() if policy is None else policy.strategies
         rules = () if policy is None else policy.rules
         for name, value in (
             ("usual", usual(self.route)),
             ("usual_vectors", usual(self.vectors)),
-            ("look", look(target.ability for target in self.route.targets)),
-            ("embeds", not any("embeddings" in target.ability.lacks for target in self.vectors.targets)),
+            ("look", sight),
+            ("simple", policy is None and sight is None and embeds),
+            ("embeds", embeds),
             ("headers", frozenset(name.encode() for rule in rules for name, _ in rule.when.header)),
             ("learns", "ucb" in strategies),
             ("weighs", bool(rules) or not strategies.isdisjoint(WEIGH)),
