@@ -45,6 +45,9 @@ def config(directory: Path, url: str) -> str:
         for kind in (*SCENES, "refused", "limited"):
             backend = f"{name}-limited" if kind == "limited" else name
             routes.append(f"  {name}-{kind}: {{targets: [{backend}/{family}-{kind}], {PLAIN}}}")
+    # OpenAI's own address would be recognized; a provider known to be as strict about what messages hold, anywhere.
+    backends.append(f'  groq: {{type: groq, base_url: "{url}/v1", api_key: key-of-groq}}')
+    routes.append(f"  groq-tools: {{targets: [groq/gpt-4o-tools], {PLAIN}}}")
     return CONFIG.format(directory=directory, key=KEY, backends="\n".join(backends), routes="\n".join(routes))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from jsonschema import Draft202012Validator
 
+from tests.clients.pairing import unpaired
 from tests.clients.recordings import FIXTURES, REFUSED, SCENES, TEXT
 from tests.upstream import Request
 from tests.upstream_answers import SSE_HEADERS, dumps, plain, raw_stream
@@ -69,6 +70,7 @@ class Replay:
         provider, model, stream = told(request.path, body)
         kind = model.rpartition("-")[2]
         trouble = [f"{e.json_path}: {e.message[:300]}" for e in BODIES[provider].iter_errors(body)]
+        trouble = trouble or unpaired(provider, body)
         given = results(provider, body)
         trouble += [f"{kind}: another result: {text}" for text in given if RESULT not in text]
         if kind == "image" and PIXEL.encode() not in request.body:

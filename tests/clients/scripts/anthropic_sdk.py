@@ -6,23 +6,15 @@ from typing import Any
 
 from anthropic import Anthropic
 from told import FUNCTIONS, KEY, PIXEL, URL, tell
+from told_tools import MESSAGES
 
 CLIENT = Anthropic(base_url=URL, api_key=KEY, max_retries=0)
-ARGUMENTS = {"weather": "location", "get_weather": "location", "get_time": "timezone", "get_current_weather": "city"}
 SCHEMA = {
     "type": "object",
     "properties": {"joke": {"type": "string"}, "rating": {"type": "integer"}},
     "required": ["joke", "rating"],
     "additionalProperties": False,
 }
-TOOLS: Any = [
-    {
-        "name": name,
-        "description": function.__doc__,
-        "input_schema": {"type": "object", "properties": {ARGUMENTS[name]: {"type": "string"}}},
-    }
-    for name, function in FUNCTIONS.items()
-]
 HI: Any = [{"role": "user", "content": "Hi"}]
 
 
@@ -48,7 +40,7 @@ def run(model: str, streamed: bool) -> Any:
     messages: list[Any] = [{"role": "user", "content": "Weather?"}]
     made: list[Any] = []
     while True:
-        given: Any = {"model": model, "max_tokens": 3000, "messages": messages, "tools": TOOLS}
+        given: Any = {"model": model, "max_tokens": 3000, "messages": messages, "tools": MESSAGES}
         if streamed:
             with CLIENT.messages.stream(**given, thinking={"type": "enabled", "budget_tokens": 2000}) as events:
                 message: Any = events.get_final_message()

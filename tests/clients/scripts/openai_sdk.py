@@ -9,11 +9,11 @@ from typing import Any
 from openai import OpenAI
 from pydantic import BaseModel
 from told import FUNCTIONS, KEY, PIXEL, URL, tell
+from told_tools import CHAT, RESPONSES
 
 WAY = sys.argv[3]
 CLIENT = OpenAI(base_url=f"{URL}/v1", api_key=KEY, max_retries=0)
 DATA = f"data:image/png;base64,{PIXEL}"
-ARGUMENTS = {"weather": "location", "get_weather": "location", "get_time": "timezone", "get_current_weather": "city"}
 
 
 class Joke(BaseModel):
@@ -21,15 +21,6 @@ class Joke(BaseModel):
 
     joke: str
     rating: int
-
-
-def parameters(name: str) -> dict[str, Any]:
-    own = ARGUMENTS[name]
-    return {"type": "object", "properties": {own: {"type": "string"}}, "required": [own], "additionalProperties": False}
-
-
-CHAT_TOOLS: Any = [{"type": "function", "function": {"name": n, "parameters": parameters(n)}} for n in FUNCTIONS]
-RESPONSES_TOOLS: Any = [{"type": "function", "name": n, "parameters": parameters(n), "strict": True} for n in FUNCTIONS]
 
 
 class Chat:
@@ -50,10 +41,10 @@ class Chat:
         made: list[Any] = []
         while True:
             if streamed:
-                with CLIENT.chat.completions.stream(model=model, messages=messages, tools=CHAT_TOOLS) as events:
+                with CLIENT.chat.completions.stream(model=model, messages=messages, tools=CHAT) as events:
                     message: Any = events.get_final_completion().choices[0].message
             else:
-                answer = CLIENT.chat.completions.create(model=model, messages=messages, tools=CHAT_TOOLS)
+                answer = CLIENT.chat.completions.create(model=model, messages=messages, tools=CHAT)
                 message = answer.choices[0].message
             if not message.tool_calls:
                 return {"text": message.content, "calls": made}
@@ -96,10 +87,10 @@ class Responses:
         given: dict[str, Any] = {"input": history}
         while True:
             if streamed:
-                with CLIENT.responses.stream(model=model, tools=RESPONSES_TOOLS, store=False, input=history) as events:
+                with CLIENT.responses.stream(model=model, tools=RESPONSES, store=False, input=history) as events:
                     answer: Any = events.get_final_response()
             else:
-                answer = CLIENT.responses.create(model=model, tools=RESPONSES_TOOLS, **given)
+                answer = CLIENT.responses.create(model=model, tools=RESPONSES, **given)
             calls = [item for item in answer.output if item.type == "function_call"]
             if not calls:
                 return {"text": answer.output_text, "calls": made}

@@ -12,33 +12,12 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from told_tools import FUNCTIONS as FUNCTIONS
+
 URL, KEY = sys.argv[1:3]
 PROVIDERS = ("openai", "anthropic", "gemini", "ollama")
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 PNG = base64.b64decode(PIXEL)
-
-
-def weather(location: str) -> str:
-    """Get weather information for a location."""
-    return f"sun in {location}"
-
-
-def get_weather(location: str) -> str:
-    """Get the current weather in a given location."""
-    return f"sun in {location}"
-
-
-def get_time(timezone: str) -> str:
-    """Get the current time in a given time zone."""
-    return f"sun in {timezone}"
-
-
-def get_current_weather(city: str) -> str:
-    """Get the current weather in a city."""
-    return f"sun in {city}"
-
-
-FUNCTIONS = {f.__name__: f for f in (weather, get_weather, get_time, get_current_weather)}
 
 
 def tell(scenes: Mapping[str, Callable[[str], Any]], providers: tuple[str, ...] = PROVIDERS) -> None:
