@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from proxy.app.custom import function_of
 from proxy.cli.picture import picture, plain
 from proxy.config.load import load_file
 from proxy.config.prices import price_targets
@@ -37,7 +38,7 @@ def run(path: Path, *, as_json: bool, colour: bool) -> int:
     if isinstance(found, Problems):
         _tell(found, as_json=as_json)
         return 1
-    unusable = list(_credentials(found))
+    unusable = [*_credentials(found), *_functions(found)]
     if unusable:
         _tell(in_order(found.source, unusable), as_json=as_json)
         return 1
@@ -60,6 +61,16 @@ def _credentials(config: Config) -> Iterator[Problem]:
                 credential_of(backend)
         except ValueError as error:
             yield Problem(Mark(1, 1), f"backends.{name}", str(error))
+
+
+def _functions(config: Config) -> Iterator[Problem]:
+    """Functions of strategy `custom` that are not there, or cannot be called."""
+    for name, route in config.routes.items():
+        try:
+            if route.policy is not None and route.policy.custom:
+                function_of(route.policy.custom)
+        except ValueError as error:
+            yield Problem(Mark(1, 1), f"routes.{name}.custom", str(error))
 
 
 def _tell(problems: Problems, *, as_json: bool) -> None:

@@ -99,6 +99,46 @@ def spend(
     sys.exit(run(since, until, by, config=config, ledger=ledger, utc=utc, form=form or "table", colour=colours()))
 
 
+@wayline.command()
+@_config
+@click.option("--route", "-r", required=True, help="The route that is asked for.")
+@click.option("--input", "size", type=click.IntRange(0), default=1000, show_default=True, help="Tokens of input.")
+@click.option("--output", type=click.IntRange(1), help="Tokens that the answer may have.")
+@click.option("--tools", "needs", flag_value="tools", multiple=True, help="It brings tools.")
+@click.option("--vision", "needs", flag_value="vision", multiple=True, help="It brings pictures.")
+@click.option("--audio", "needs", flag_value="audio", multiple=True, help="It brings sound.")
+@click.option("--files", "needs", flag_value="files", multiple=True, help="It brings documents.")
+@click.option("--json-schema", "needs", flag_value="json_schema", multiple=True, help="Its answer keeps to a schema.")
+@click.option("--reasoning", "needs", flag_value="reasoning", multiple=True, help="It asks for reasoning.")
+@click.option("--embeddings", "needs", flag_value="embeddings", multiple=True, help="It asks for vectors.")
+@click.option("--prefer", default="", help="What it asks of targets, as in the header x-wayline-prefer.")
+@click.option("--key", default="", help="The name of the caller's key, for rules.")
+@click.option("--hour", type=click.IntRange(0, 23), help="The hour of the day, for rules.  [default: now]")
+@click.option("--down", multiple=True, help="A target or backend that is out of order; may be given several times.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def explain(
+    config: Path,
+    route: str,
+    size: int,
+    output: int | None,
+    needs: tuple[str, ...],
+    prefer: str,
+    key: str,
+    hour: int | None,
+    down: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Which targets a request would try, in which order, and why others are left out.
+
+    It is the choice that live traffic gets too, of targets of which nothing was measured yet. Nothing is sent. Exit
+    status 1 where no target is left.
+    """
+    from proxy.cli.explain import Wanted, run
+
+    wanted = Wanted(route, size, output, frozenset(needs), prefer, key, down, hour)
+    sys.exit(run(config, wanted, as_json=as_json))
+
+
 @wayline.group(invoke_without_command=True)
 @_config
 @click.option("--provider", multiple=True, help="Only backends of this name or type; may be given several times.")

@@ -1,0 +1,122 @@
+"""`wayline explain` tells where a request would go and why, by the same function as live traffic."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from proxy.cli.commands import wayline
+
+CONFIG = """
+backends:
+  cloud: {type: openai, base_url: "https://cloud.test/v1", api_key: k, price: {input: 2.5, output: 10}}
+  cheap: {type: openai, base_url: "https://cheap.test/v1", api_key: k, price: {input: 0.1, output: 0.2}}
+  near: {type: ollama}
+routes:
+  chat:
+    targets:
+      - {target: near/llama3.2, capabilities: {context: 8192, vision: false}}
+      - {target: cloud/large, capabilities: {context: 200000, vision: true, output: 4096}}
+      - {target: cheap/small, capabilities: {context: 128000, vision: false}}
+      - {target: cloud/x-with-a-name-that-is-longer-than-anybody-would-want-it-to-be-in-a-table}
+    strategy: cheapest
+    groups: {nights: {targets: [near/llama3.2]}}
+    rules: [{when: {hour: "22-6"}, use: nights}]
+"""
+TOLD = """\
+route chat, strategy cheapest
+  asked: 30,000 tokens in; up to 5,000 out; needs vision
+    1  cloud/x-with-a-name-that-is-longer-than-any…  $0.125
+    2  cloud/large                                   $0.125  last: answers up to 4,096 < 5,000
+    –  near/llama3.2                                         context 8,192 < 30,000
+    –  cheap/small                                           no vision
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "routes.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def explain(file: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(wayline, ["explain", "-c", str(file), "--hour", "12", "-r", "chat", *arguments])
+
+
+def test_each_target_is_told_with_its_place_or_its_reason(file: Path) -> None:
+    done = explain(file, "--input", "30000", "--output", "5000", "--vision")
+    assert (done.exit_code, done.stdout) == (0, TOLD), done.output
+    assert max(len(line) for line in done.stdout.splitlines()) <= 100
+
+
+def test_a_rule_that_holds_is_told(file: Path) -> None:
+    done = explain(file, "--hour", "23")
+    assert done.stdout.splitlines() == [
+        "route chat, strategy order",
+        "  asked: 1,000 tokens in",
+        "  rule 1 holds: nights",
+        "    1  near/llama3.2  free",
+    ]
+
+
+def test_what_is_down_is_passed_over(file: Path) -> None:
+    lines = explain(file, "--down", "near", "--down", "cheap/small").stdout.splitlines()
+    assert lines[2].startswith("    1  cloud/large ")
+    assert lines[-2:] == [
+        "    –  near/llama3.2                                          circuit open (refused)",
+        "    –  cheap/small                                            circuit open (refused)",
+    ]
+
+
+def test_where_nothing_is_left_the_callers_answer_is_told_and_the_status_is_1(file: Path) -> None:
+    done = explain(file, "--prefer", "only=near|cheap, capabilities=vision", "--key", "k")
+    assert done.exit_code == 1
+    assert "capabilities vision; only cheap near" in done.stdout
+    assert (
+        "  answered at once: No target of route 'chat' can take this request: near/llama3.2: no vision;" in done.stdout
+    )
+    assert max(len(line) for line in done.stdout.splitlines()) <= 100
+
+
+def test_for_programs(file: Path) -> None:
+    told = json.loads(explain(file, "--input", "9000", "--tools", "--prefer", "max_cost=0.01", "--json").stdout)
+    assert told["targets"] == [{"target": "cheap/small", "cost": "0.001", "behind": None}]
+    assert told["left_out"][:2] == [
+        {"target": "near/llama3.2", "reason": "context 8,192 < 9,000"},
+        {"target": "cloud/large", "reason": "would cost $0.0275 > $0.01"},
+    ]
+    assert (told["strategy"], told["rule"], told["error"], told["request"]["needs"]) == (
+        "cheapest",
+        None,
+        None,
+        ["tools"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["-r", "chap"], 'no route chap, expected chat; did you mean "chat"?'),
+        (["--prefer", "cheap"], "unknown word 'cheap'"),
+    ],
+)
+def test_what_makes_no_sense_is_said(file: Path, arguments: list[str], told: str) -> None:
+    done = explain(file, *arguments)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert told in done.stderr
+
+
+def test_a_function_that_is_not_there_is_told_by_check_too(tmp_path: Path) -> None:
+    path = tmp_path / "routes.yaml"
+    path.write_text(
+        "backends: {b: {type: ollama}}\nroutes: {r: {targets: [b/m], strategy: custom, custom: 'no_such_module:f'}}\n"
+    )
+    told = "custom: no_such_module:f cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'"
+    checked = CliRunner().invoke(wayline, ["check", str(path)])
+    assert checked.exit_code == 1 and told in checked.stderr
+    explained = CliRunner().invoke(wayline, ["explain", "-c", str(path), "-r", "r"])
+    assert explained.exit_code == 1 and told in explained.stderr
