@@ -97,6 +97,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "parameters": partial(providers.parameters, table),
         "differences": partial(providers.differences, table),
         "families": partial(providers.families, table),
+        "relays": partial(providers.relays, table),
         "servers": partial(providers.servers, table),
     },
     "README.md": {"bench": measured},

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from proxy.backends import azure, openrouter
+from proxy.backends import azure, lmstudio, openrouter
 from proxy.backends.openai_spec import Family, OpenAICompatible
 from proxy.backends.registry import SPECS, TYPES, bind
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.spec.options import OPTIONS
 from proxy.config.values import Backend
-from proxy.core.dialect import Dialect
+from proxy.core.dialect import Dialect, Prepared
+from proxy.core.relay import RELAYS, Relay, RelayRequest, Relays
 from proxy.core.route import Target
 from proxy.core.secret import Secret
 from proxy.testing.probes import EMBEDDINGS, PROBES, Fate, fates
@@ -35,7 +36,12 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
     "vertex": {"project": "p", "location": "global"},
 }
 MARKS = {Fate.NATIVE: "●", Fate.MAPPED: "○", Fate.DROPPED: "–", Fate.REFUSED: "✗", Fate.LOST: "?"}
-OWN_SPECS: Mapping[str, OpenAICompatible] = {**SPECS, "azure": azure.SPEC, "openrouter": openrouter.SPEC}
+OWN_SPECS: Mapping[str, OpenAICompatible] = {
+    **SPECS,
+    "azure": azure.SPEC,
+    "lmstudio": lmstudio.SPEC,
+    "openrouter": openrouter.SPEC,
+}
 
 
 def target_of(type_: str) -> Dialect:
@@ -106,6 +112,24 @@ def servers(table: Table) -> str:
         if spec.health
     ]
     return table(("type", "is up", "is loading"), rows)
+
+
+def relays(table: Table) -> str:
+    """Which endpoints that are handed on as they are each type is known to have. Those of which nobody knows are tried
+    with all of them, and have no row."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in sorted(TYPES):
+        dialect, spec = target_of(name), OWN_SPECS.get(name)
+        if spec is None or spec.relays is not None:
+            groups.setdefault(tuple("●" if _has(dialect, relay) else "" for relay in RELAYS), []).append(name)
+    rows = [[_listed(names), *marks] for marks, names in sorted(groups.items(), key=lambda group: group[1])]
+    return table(("type", *(f"`{relay.path}`" for relay in RELAYS)), rows)
+
+
+def _has(dialect: Dialect, relay: Relay) -> bool:
+    if not isinstance(dialect, Relays):
+        return False
+    return isinstance(dialect.relay(RelayRequest(relay, b"{}", {}, "some-model", False)), Prepared)
 
 
 def _family(family: Family) -> list[str]:
