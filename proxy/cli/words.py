@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.values import Config
+from proxy.core.choice.policy import Policy
+from proxy.core.choice.wish import NONE
 from proxy.core.route import Hedge, OnCut, Retry, Route, Target
 
 _ON_CUT = {
@@ -14,6 +16,7 @@ _ON_CUT = {
     OnCut.HOLD: "nothing is sent before an answer is complete",
 }
 _USUAL = Route("", ())
+_SAID = NONE._asdict()
 
 
 def of_route(route: Route) -> tuple[str, str]:
@@ -21,7 +24,26 @@ def of_route(route: Route) -> tuple[str, str]:
     return ", ".join(_policies(route)), ", ".join(_streams(route))
 
 
+def _choosing(policy: Policy) -> Iterator[str]:
+    if policy.top.strategy != "order":
+        yield f"strategy {policy.top.strategy}"
+    for name, group in policy.groups.items():
+        yield f"group {name} by {group.strategy}"
+    if policy.rules:
+        yield f"{len(policy.rules)} rule{'s' * (len(policy.rules) != 1)}"
+    if policy.require != NONE:
+        yield "requires " + " ".join(name for name, value in policy.require._asdict().items() if value != _SAID[name])
+    if policy.prefer_other_backend:
+        yield "another backend after a failure"
+    if policy.exclude_failed is not None:
+        yield f"what failed is left out for {policy.exclude_failed:g} s"
+    if policy.sticky:
+        yield "conversations stay"
+
+
 def _policies(route: Route) -> Iterator[str]:
+    if route.policy is not None:
+        yield from _choosing(route.policy)
     if route.reply_model_is_route:
         yield "answers carry the route's name as model"
     if route.same_vectors:

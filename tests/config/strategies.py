@@ -70,6 +70,37 @@ streams: dict[str, Drawn] = {
     ),
     "min_rate": st.none() | st.integers(1, 1_000_000) | st.floats(0.001, 1000),
 }
+conditions: dict[str, Drawn] = {
+    "max_cost": money,
+    "max_latency_ms": st.integers(1, 10**6),
+    "min_speed": st.none() | st.integers(1, 1000),
+    "context": st.integers(1, 10**6),
+    "capabilities": st.lists(st.sampled_from(["tools", "vision", "reasoning"]), min_size=1, unique=True),
+    "exclude": st.just(["a", "b/m"]),
+    "only": st.just(["a"]),
+    "free": st.booleans(),
+    "local_only": st.booleans(),
+}
+strategies_ = st.sampled_from(["order", "weighted", "least_latency", "least_busy", "cheapest", "score", "ucb"])
+when = some(
+    priority=st.sampled_from(["high", "low"]),
+    key=names,
+    tokens=st.sampled_from([">8000", "<= 10", "5-7"]),
+    has=st.just(["tools"]),
+    hour=st.sampled_from(["22-6", "0-24", "9 - 17"]),
+    header=st.dictionaries(st.sampled_from(["x-a", "X-B"]), st.sampled_from(["*", "a*b"]), min_size=1),
+    model_matches=st.sampled_from(["*", "gpt-*"]),
+)
+choosing: dict[str, Drawn] = {
+    "strategy": strategies_,
+    "require": some(**conditions),
+    "rules": st.lists(some({"use": strategies_, "when": when}, set=some(**conditions)), max_size=1),
+    "score": some(cost=st.floats(0, 1), availability=st.just("20%")),
+    "ucb": some(exploration=st.floats(0.1, 10), window=durations, min_trials=st.integers(1, 100)),
+    "prefer_other_backend": st.booleans(),
+    "exclude_failed": durations,
+    "sticky": st.booleans(),
+}
 keys = st.text("abcXYZ019_-", min_size=4, max_size=40)
 urls = st.builds(
     "{}://{}{}{}".format,
@@ -139,6 +170,7 @@ def _route(draw: st.DrawFn, backends: dict[str, Any]) -> Any:
         reply_model=st.sampled_from(["upstream", "route"]),
         same_vectors=st.booleans(),
         on_filter=st.sampled_from(["error", "next"]),
+        **choosing,
         **streams,
         **settings,
     )

@@ -13,6 +13,7 @@ from proxy.core.failure import FailureKind
 from proxy.wire import auth, head
 from proxy.wire.body import BadBody, chat_request
 from proxy.wire.errors import Refusal, model_not_found
+from proxy.wire.wishes import wish_in
 from scripts.docs import PARTS, renewed
 from tests.readme.blocks import ROOT
 
@@ -37,9 +38,13 @@ def test_every_refusal_of_a_request_is_told_and_no_other() -> None:
     refusals += [head.too_large(1), head.method_not_allowed(b"GET"), model_not_found("x", [])]
     bodies = (b"{", b'{"model": 1}', b'{"model": "x"}', b'{"model": "x", "messages": [[[[[[]]]]]]}')
     refusals += map(refused, bodies)
+    unclear = wish_in({}, {"cheap": True})
+    assert isinstance(unclear, Refusal)
+    refusals.append(unclear)
     codes = {(each.status, orjson.loads(each.body)["error"]["code"] or "-") for each in refusals}
     told = {(int(status), code.strip("`")) for status, code in re.findall(r"^\| (\d+) \| (\S+) \|", ERRORS, re.M)}
-    assert told == codes | {(404, "not_found")}  # the site's own, which Starlette finds
+    # the site's own, which Starlette finds, and the engine's, where a target's reasons are told
+    assert told == codes | {(404, "not_found"), (400, "no_target_fits")}
 
 
 def test_every_kind_of_failure_has_its_row() -> None:
