@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.config.values import Cors
+from proxy.wire.cors import CorsPolicy
 from proxy.wire.form import MAX_PARTS, BadForm, read_form
+from proxy.wire.head import CODED_BODY, FOREIGN_FORM, NO_KNOWN_BODY, form_flaw
 
 TYPE = "multipart/form-data; boundary=b0"
 
@@ -143,3 +146,16 @@ def test_any_bytes_at_all_are_a_form_or_refused(body: bytes, kind: str) -> None:
                 continue
             begin, end = found.span
             assert given_body[begin:end] == found.fields.get("model", "").encode()
+
+
+def test_forms_of_a_page_are_taken_only_from_origins_that_are_allowed() -> None:
+    fields = {b"content-type": TYPE.encode(), b"origin": b"https://app.example"}
+    assert form_flaw(fields, b"") is FOREIGN_FORM
+    for origins, wrong in ((("https://app.example",), None), (("*",), None), (("https://b.example",), FOREIGN_FORM)):
+        assert form_flaw(fields, CorsPolicy(Cors(origins)).lines(fields[b"origin"])) is wrong
+
+
+def test_what_is_neither_json_nor_a_form_or_is_compressed_is_refused() -> None:
+    assert form_flaw({b"content-type": b"text/plain"}, b"") is NO_KNOWN_BODY
+    assert form_flaw({b"content-type": b"application/json"}, b"") is None
+    assert form_flaw({b"content-type": TYPE.encode(), b"content-encoding": b"gzip"}, b"") is CODED_BODY
