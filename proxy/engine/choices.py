@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
@@ -38,10 +38,10 @@ class Choices:
     """One for each process."""
 
     def __init__(self) -> None:
-        self.measured: LRUCache[str, Measured] = LRUCache(MOST)
-        self.trials: LRUCache[str, dict[str, Trials]] = LRUCache(MOST)
+        self.measured: dict[str, Measured] = {}
+        self.trials: dict[str, dict[str, Trials]] = {}
         """By route."""
-        self.turns: LRUCache[str, dict[str, Turns]] = LRUCache(MOST)
+        self.turns: dict[str, dict[str, Turns]] = {}
         """By route."""
         self.last: LRUCache[tuple[str, int], str] = LRUCache(MOST)
         """The target that served a conversation last, by route and conversation."""
@@ -59,10 +59,7 @@ class Choices:
         route = road.route
         choice = self.explain(road, request, key, health, now, random.random)
         if choice.turns:
-            known = self.turns.get(route.name)
-            if known is None:
-                known = self.turns[route.name] = {}
-            known.update(choice.turns)
+            _of(self.turns, route.name).update(choice.turns)
         if choice.trouble and now >= self._told.get(route.name, 0.0):
             self._told[route.name] = now + TOLD_EVERY
             _LOG.warning("the function of route %s failed, its order holds: %s", route.name, choice.trouble[:500])
@@ -80,7 +77,8 @@ class Choices:
 
         last = hour = None
         if policy is not None:
-            last = self.last.get((name, conversation(request.body))) if policy.sticky else None
+            sticky = policy.sticky and isinstance(request, ChatRequest)
+            last = self.last.get((name, conversation(request.body))) if sticky else None
             hour = time.localtime().tm_hour if policy.rules else 0
         turns = self.turns.get(name, {})
         return Seen(now, self.measured, self.trials.get(name, {}), turns, busy, last or "", hour or 0)
@@ -88,17 +86,18 @@ class Choices:
     def note(self, road: Road, request: Request, outcome: Outcome, lane: Lane, now: float, strategy: str) -> None:
         """An attempt of a request that was chosen for has ended: those of routes in plain order cost nothing."""
         target = outcome.target
+        if len(self.measured) >= MOST:
+            self.measured.clear()  # callers may name any number of targets directly
         self.measured[target] = measure(self.measured.get(target, FRESH), outcome, now, lane.gates[0].busy)
         policy = road.route.policy
-        if policy is not None and policy.sticky and outcome.ended is Ended.SERVED:
+        served = outcome.ended is Ended.SERVED
+        if policy is not None and policy.sticky and served and isinstance(request, ChatRequest):
             self.last[road.route.name, conversation(request.body)] = target
         if (strategy == "ucb" or road.learns) and outcome.ended is not Ended.CANCELLED:
             self._learn(outcome, _UCB if policy is None else policy.ucb, now)
 
     def _learn(self, outcome: Outcome, ucb: Ucb, now: float) -> None:
-        known = self.trials.get(outcome.route)
-        if known is None:
-            known = self.trials[outcome.route] = {}
+        known = _of(self.trials, outcome.route)
         until = outcome.last if outcome.first_content is None else outcome.first_content
         worth = reward(
             ucb,
@@ -116,6 +115,16 @@ class Choices:
         for known in self.trials.values():
             for target in gone & known.keys():
                 del known[target]
+
+
+_Value = TypeVar("_Value")
+
+
+def _of(table: dict[str, dict[str, _Value]], route: str) -> dict[str, _Value]:
+    """What is remembered of a route; direct targets are routes too, of which there may be any number."""
+    if route not in table and len(table) >= MOST:
+        table.clear()
+    return table.setdefault(route, {})
 
 
 def asked(road: Road, request: Request, key: str) -> Asked:

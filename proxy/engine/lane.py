@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 NO_RELAYS = Failure(FailureKind.UNSUPPORTED, "No target of this model has this endpoint.", code="unsupported_endpoint")
 
 
+MOST_FEWER = 64
+"""Roads with fewer targets that are kept ready, for each road."""
+
+
 class Gate:
     """Counts what is in flight against a limit (`concurrency`). `limit` None: no limit, only the count."""
 
@@ -125,6 +129,8 @@ class Road:
     total: float
     custom: Custom | None = None
     """The function of strategy `custom`."""
+    fewer: dict[tuple[object, ...], Road] = field(init=False, default_factory=dict, repr=False, compare=False)
+    """Itself with some of its targets only, as requests needed it."""
     usual: Usual = field(init=False)
     usual_vectors: Usual = field(init=False)
     look: Look | None = field(init=False)
@@ -168,8 +174,15 @@ class Road:
 
     def among(self, route: Route, names: Collection[str]) -> Road:
         """With no other targets than these."""
-        fewer = replace(route, targets=tuple(target for target in route.targets if target.name in names))
-        return Road(fewer, fewer, self.lanes, self.total, self.custom)
+        left = tuple(target for target in route.targets if target.name in names)
+        key = (route is self.vectors, *(target.name for target in left))
+        road = self.fewer.get(key)
+        if road is None:
+            fewer = replace(route, targets=left)
+            road = Road(fewer, fewer, self.lanes, self.total, self.custom)
+            if len(self.fewer) < MOST_FEWER:
+                self.fewer[key] = road
+        return road
 
 
 class Planned(NamedTuple):
