@@ -115,7 +115,10 @@ class Exchange(Sending):
         engine.enter(self)
         if route.hedge is not None:
             engine.may_hedge_later(route, self.began)
-        if not (road.simple and self.request.wish is None) and self._chooses(route):
+        wish = self.request.wish
+        if (not road.simple or wish is not None) and (
+            route.policy is not None or wish is not None or not road.plain(self.request)
+        ):
             self._start_by_choice(route)
         elif route.targets and not engine.trouble:
             self._usual = road.usual if chat else road.usual_vectors
@@ -123,10 +126,6 @@ class Exchange(Sending):
             self._run(commands)
         else:
             self._start_by_plan(route)
-
-    def _chooses(self, route: Route) -> bool:
-        request = self.request
-        return route.policy is not None or request.wish is not None or not self.road.plain(request)
 
     def _start_by_choice(self, route: Route) -> None:
         """By what the request needs and its route says: see `choose`."""

@@ -79,9 +79,10 @@ class Look(NamedTuple):
 
     def plain(self, body: Mapping[str, Any], length: int) -> bool:
         """Every target can answer this, as far as their abilities say. `length`: of the body, in bytes."""
-        if length > self.short or not self.members.isdisjoint(body):
+        short, members, parts = self
+        if length > short or not members.isdisjoint(body):
             return False
-        if self.parts:
+        if parts:
             for message in body["messages"]:
                 if type(message) is not dict or type(message.get("content")) is list:
                     return False
