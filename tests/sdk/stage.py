@@ -11,7 +11,7 @@ from tests.upstream_answers import ok
 from tests.upstream_steps import Behaviour
 
 KEY = "sk-of-a-test-client"
-PAIRS = 24
+PAIRS = 40
 """Routes of two targets each, so that a test which makes one fail spoils no other's."""
 CONFIG = """
 listen: {{port: 0}}
