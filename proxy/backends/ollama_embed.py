@@ -61,7 +61,7 @@ def read_embedding(reply: Mapping[str, Any], *, base64: bool, model: str | None)
     usage = usage_of(reply)
     counted = 0 if usage is None else usage.input
     body["usage"] = {"prompt_tokens": counted, "total_tokens": counted}  # OpenAI's schema demands it
-    return Embedding(orjson.dumps(body), named, usage)
+    return Embedding(orjson.dumps(body), named, usage, len(body["data"]))
 
 
 def _vector(vector: Any, base64: bool) -> Any:

@@ -72,7 +72,8 @@ def read_embedding(
     if any(new is not old for new, old in zip(rows, data, strict=True)):
         reply["data"] = rows
         body = orjson.dumps(reply)
-    return Embedding(body if model is None else _renamed(reply, model), _name(reply), usage_in(reply, charge))
+    raw = body if model is None else _renamed(reply, model)
+    return Embedding(raw, _name(reply), usage_in(reply, charge), len(data))
 
 
 def _row(item: Any, base64: bool) -> Any:

@@ -28,7 +28,7 @@ def embedding(vectors: Iterable[Any], *, base64: bool, model: str, reply: str | 
     }
     if not body["data"]:
         raise Malformed("the upstream's answer holds no embeddings")
-    return Embedding(orjson.dumps(body), model, usage)
+    return Embedding(orjson.dumps(body), model, usage, len(body["data"]))
 
 
 def _vector(values: Any, base64: bool) -> Any:

@@ -112,3 +112,5 @@ class Embedding(NamedTuple):
     raw: bytes
     model: str
     usage: Usage | None
+    vectors: int
+    """How many there are."""

@@ -31,11 +31,19 @@ def whole(
     """A whole 2xx body where one was asked for; what says nothing is still a `Completion`, and `empty`."""
     try:
         if isinstance(request, EmbedRequest):
-            return dialect.embedding(body, base64=request.base64, model=model)
+            found = dialect.embedding(body, base64=request.base64, model=model)
+            if isinstance(found, Embedding) and found.vectors != texts_in(request.body.get("input")):
+                raise Malformed("the upstream did not give a vector for each text")
+            return found
         return dialect.completion(body, model=model, stamp=stamp)
     except Malformed as error:
         kind = K.EMPTY_ANSWER if not body else K.WRONG_TYPE if body.lstrip()[:1] == b"<" else K.MALFORMED
         return Failure(kind, str(error), status)
+
+
+def texts_in(given: object) -> int:
+    """How many vectors an embeddings input asks for: one for a text or a list of token ids, else one for each item."""
+    return len(given) if isinstance(given, list) and not isinstance(given[0], int) else 1
 
 
 def nothing_said(answer: Completion, status: int | None) -> Failure:

@@ -32,6 +32,7 @@ FAULTS: dict[str, tuple[K, Script]] = {
     "an error with 200": (K.SERVER_ERROR, plain(dumps({"error": {"message": "x", "type": "server_error"}}))),
     "a chat answer": (K.MALFORMED, chat_ok()),
     "no vectors": (K.MALFORMED, embeddings_ok([])),
+    "more vectors than texts": (K.MALFORMED, embeddings_ok([VECTOR, VECTOR])),
     "vectors of words": (K.MALFORMED, embeddings_ok([["a", "b"]])),
     "gzip bomb": (K.OVERSIZE, gzip_bomb()),
 }
@@ -83,15 +84,27 @@ def test_the_encoding_is_the_one_that_was_asked_for(run: Run, given: object, ask
         await rig.upstream("a", embeddings_ok([given, given]))
         rig.route("embed", "a")
         await rig.serve()
-        answer = await rig.embed("embed", **({"encoding_format": asked} if asked else {}))
+        answer = await rig.embed("embed", input=["one", "two"], **({"encoding_format": asked} if asked else {}))
         assert [row["embedding"] for row in answer.json["data"]] == [PACKED if asked == "base64" else VECTOR] * 2
+
+    run(story)
+
+
+def test_fewer_vectors_than_texts_are_no_answer(run: Run) -> None:
+    async def story(rig: Rig) -> None:
+        await rig.upstream("a", embeddings_ok([VECTOR]))
+        rig.route("embed", "a")
+        await rig.serve()
+        assert (await rig.embed("embed", input=["one", "two"])).status == 502
+        assert (await rig.embed("embed", input=[1, 2, 3])).status == 200  # token ids of one text
+        assert (await rig.embed("embed", input=[[1, 2], [3]])).status == 502
 
     run(story)
 
 
 def test_without_reported_usage_it_is_estimated_and_said_so(run: Run) -> None:
     async def story(rig: Rig) -> None:
-        await rig.upstream("a", embeddings_ok([VECTOR], usage=None))
+        await rig.upstream("a", embeddings_ok([VECTOR, VECTOR], usage=None))
         rig.route("embed", "a")
         await rig.serve()
         await rig.embed("embed", id_="e", input=["one two three", "four"])
