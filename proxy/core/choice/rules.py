@@ -61,7 +61,7 @@ def _within(span: tuple[float, float] | None, value: float | None) -> bool:
 
 def _in_hours(span: tuple[int, int], hour: int) -> bool:
     start, end = span
-    return start <= hour < end if start < end else hour >= start or hour < end
+    return start <= hour < end if start <= end else hour >= start or hour < end
 
 
 def _like(pattern: str, text: str) -> bool:
