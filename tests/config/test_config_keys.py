@@ -34,9 +34,7 @@ def test_each_providers_own_variable_holds_its_key(loader: Loader, row: BackendT
 
 
 @pytest.mark.parametrize("row", NAMED, ids=lambda row: row.name)
-def test_while_it_is_unset_the_backend_is_not_configured_and_that_is_no_error(
-    loader: Loader, row: BackendType
-) -> None:
+def test_while_it_is_unset_the_backend_is_not_configured_and_that_is_no_error(loader: Loader, row: BackendType) -> None:
     config = loader.good(minimal(row))
     assert config.backends["b"].missing == (row.key_variable,)
     assert config.left_out == (LeftOut("r", "b/m", f"{row.key_variable} is not set"),)
