@@ -86,7 +86,8 @@ def run(route: Route, events: list[m.Event]) -> tuple[m.State, Trace]:
         before = state
         state, commands = m.step(state, event)
         live = {one.number for one in before.live} if before.phase is not m.Phase.OVER else set()
-        if isinstance(event, m.Full) and event.number in live:
+        may_be_unsent = before.phase in (m.Phase.LIVE, m.Phase.MENDING)  # an answer that has begun was sent for
+        if isinstance(event, m.Full) and event.number in live and may_be_unsent:
             trace.unsent.add(event.number)
         if isinstance(event, m.Committed) and state.phase is m.Phase.COMMITTED is not before.phase:
             trace.committed.append(event.number)
