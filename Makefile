@@ -32,7 +32,7 @@ check: ## format, lint, strict types, import contract: changes nothing
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
-	@.venv/bin/mypy scripts/*.py
+	@.venv/bin/mypy $(filter-out scripts/docs.py scripts/providers.py,$(wildcard scripts/*.py)) # tests import those two
 	@.venv/bin/lint-imports
 
 format: ## put the code into its form
