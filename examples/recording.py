@@ -1,4 +1,4 @@
-"""Records examples/cut.py as a moving picture: `python scripts/recording.py` writes docs/cut.svg.
+"""Records cut.py as a moving picture: `.venv/bin/python examples/recording.py` writes docs/cut.svg.
 
 Each word appears as long after the first one as it did in the run.
 """
@@ -6,17 +6,14 @@ Each word appears as long after the first one as it did in the run.
 from __future__ import annotations
 
 import html
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import cut
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "examples"))
-
-import cut  # noqa: E402  # needs the path
-
 WIDE = 64
 """Characters of a line."""
 STILL = 4.0
