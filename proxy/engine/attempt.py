@@ -19,8 +19,8 @@ from proxy.core.seam import Seam
 from proxy.core.usage import Usage
 from proxy.engine.clock import GRACE, LAST_GRACE
 from proxy.engine.flow import Flow
-from proxy.engine.judge import is_stream, no_stream, nothing_said, whole
-from proxy.engine.lane import Lane
+from proxy.engine.judge import is_stream, no_endpoint, no_stream, nothing_said, whole
+from proxy.engine.lane import NO_RELAYS, Lane
 from proxy.engine.outgoing import Outgoing
 
 if TYPE_CHECKING:
@@ -181,7 +181,10 @@ class Attempt(Outgoing):
             self.abort_with_failure(no_stream(dialect, body, self.status))
             return
         assert self.status is not None
-        self.abort_with_failure(dialect.failure(self.status, self._headers, body))
+        failure = dialect.failure(self.status, self._headers, body)
+        if self.native and no_endpoint(failure, self.status, body):
+            failure = NO_RELAYS._replace(status=self.status)
+        self.abort_with_failure(failure)
 
     def _judge_or_fail(self, failure: Failure) -> None:
         """Nothing more will come. An error's status and headers say enough, whatever became of its body."""

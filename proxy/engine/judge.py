@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from proxy.core.call import Headers
 from proxy.core.chat import Completion, Embedding, EmbedRequest
 from proxy.core.dialect import Dialect, Malformed, Stamp
@@ -9,6 +11,8 @@ from proxy.core.failure import Failure, FailureKind
 from proxy.core.relay import Request
 
 K = FailureKind
+_NO_ENDPOINT = frozenset({404, 405, 501})
+_OF_THE_MODEL = re.compile(rb"model|deployment", re.IGNORECASE)
 
 
 def is_stream(headers: Headers, kind: bytes) -> bool | None:
@@ -44,6 +48,12 @@ def whole(
 def texts_in(given: object) -> int:
     """How many vectors an embeddings input asks for: one for a text or a list of token ids, else one for each item."""
     return len(given) if isinstance(given, list) and not isinstance(given[0], int) else 1
+
+
+def no_endpoint(failure: Failure, status: int, body: bytes) -> bool:
+    """Does an error say that there is no such endpoint there? That is no word on the target, which may be good at
+    others: unless it speaks of the model."""
+    return status in _NO_ENDPOINT and failure.kind is K.NOT_FOUND and _OF_THE_MODEL.search(body) is None
 
 
 def nothing_said(answer: Completion, status: int | None) -> Failure:

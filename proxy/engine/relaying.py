@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING
 
@@ -17,15 +16,13 @@ from proxy.engine.attempt import STREAM, WHOLE, Attempt
 from proxy.engine.caller import Caller, Won
 from proxy.engine.exchange import Exchange
 from proxy.engine.flow import Flow
+from proxy.engine.judge import no_endpoint
 from proxy.engine.lane import NO_RELAYS, Road
 
 if TYPE_CHECKING:
     from proxy.engine.engine import Engine
 
 K = FailureKind
-_OF_THE_MODEL = re.compile(rb"model|deployment", re.IGNORECASE)
-NO_ENDPOINT = frozenset({404, 405, 501})
-"""Statuses that say that there is no such endpoint, unless they speak of the model."""
 
 
 class RelayAttempt(Attempt):
@@ -81,7 +78,7 @@ class RelayAttempt(Attempt):
         status, body = self.status, self._joined()
         assert status is not None
         failure = self.lane.dialect.failure(status, self._headers, body)
-        if status in NO_ENDPOINT and failure.kind is K.NOT_FOUND and _OF_THE_MODEL.search(body) is None:
+        if no_endpoint(failure, status, body):
             failure = NO_RELAYS._replace(status=status)
         self.abort_with_failure(failure)
 

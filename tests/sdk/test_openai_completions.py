@@ -138,3 +138,17 @@ def test_white_space_and_nothing_at_all_are_answers_of_a_text(stage: Stage, clie
     assert client.completions.create(model=model, prompt="def f():", suffix="\n").choices[0].text == ""
     with client.completions.create(model=model, prompt="def f():", stream=True) as stream:
         assert "".join(one.choices[0].text for one in stream) == "\n  "
+
+
+def test_a_server_that_turns_out_to_have_none_goes_on_answering_chats(stage: Stage, client: OpenAI) -> None:
+    missing = plain(b'{"detail":"Not Found"}', status=404)
+    model = stage.play(missing, chat_ok("Good day."))
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.completions.create(model=model, prompt="Once upon")
+    assert refused.value.code == "unsupported_endpoint"
+    answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": "Hi"}])
+    assert answer.choices[0].message.content == "Good day."
+    gone = stage.play(error(404, message="The model m1 does not exist", code="model_not_found"))
+    with pytest.raises(openai.APIStatusError) as unknown:
+        client.completions.create(model=gone, prompt="Once upon")
+    assert unknown.value.status_code == 502
