@@ -21,6 +21,8 @@ WORDS = 3
 """Different words that a repetition must hold to be taken for one: `}` or `0, 0, ` may rightly come twice."""
 LETTERS = 12
 """Or so many different characters: not every script has spaces between its words."""
+LONG = 32
+"""Or so many characters in which nothing comes twice by itself: a list of numbers has few different ones."""
 _WORD = re.compile(r"\w{2,}")
 
 
@@ -182,10 +184,23 @@ class Prefilled:
         for size in range(min(len(held), len(self._tail)), 0, -1):
             if self._tail.endswith(held[:size]):
                 again = held[:size]
-                if len(set(_WORD.findall(again))) >= WORDS or len(set(again)) >= LETTERS:
+                if len(set(_WORD.findall(again))) >= WORDS or len(set(again)) >= LETTERS or _singular(again):
                     return held[size:]
                 break
         return held.removeprefix(self._space) if self._space else held
+
+
+def _singular(text: str) -> bool:
+    """It is long, and not made of a shorter text again and again (`0, 0, 0, `), as an answer may rightly be."""
+    if len(text) < LONG:
+        return False
+    borders = [0] * len(text)  # of each beginning, the longest part that it begins and ends with (Knuth, Morris, Pratt)
+    for at in range(1, len(text)):
+        size = borders[at - 1]
+        while size and text[at] != text[size]:
+            size = borders[size - 1]
+        borders[at] = size + (text[at] == text[size])
+    return borders[-1] < len(text) // 2
 
 
 class Replayed:

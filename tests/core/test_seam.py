@@ -81,6 +81,16 @@ def test_what_may_rightly_come_twice_is_kept(before: str, after: str) -> None:
         assert through(Prefilled(sent(before)), [*pieces(after, size), FINISH])[0] == after
 
 
+def test_a_long_repetition_of_few_letters_is_one_unless_it_is_made_of_a_shorter_one() -> None:
+    """As storms of killed upstreams found it: eleven different characters, and one word."""
+    again = '14.1.\U0001f469 14.2."q" 14.3.\U0001f469 14.4."q" '
+    text, _ = through(Prefilled(sent("14.0.q " + again)), [content(again), content("14.5.q "), FINISH])
+    assert text == "14.5.q "
+    row = "0, 1, " * 12
+    text, _ = through(Prefilled(sent(row)), [content(row), FINISH])
+    assert text == row
+
+
 @settings(deadline=None)
 @given(TEXT, st.integers(1, 9))
 def test_a_continuation_that_repeats_nothing_comes_whole(after: str, size: int) -> None:
