@@ -11,6 +11,8 @@ from proxy.core.tokens import of_request
 USUAL_OUTPUT = 500
 """Tokens of an answer where nobody said how long it may be, and nothing was learnt of the target yet."""
 _PARTS = {"image_url": "vision", "input_audio": "audio", "file": "files"}
+_DENSE = 40
+"""Tokens a byte, at most: a part that is no text counts as many as a usual picture, and may be 20 bytes short."""
 _LENGTHS = ("max_completion_tokens", "max_tokens")
 _MEMBERS = {
     "tools": ("tools", "functions"),
@@ -71,7 +73,7 @@ class Look(NamedTuple):
     """What of a request could matter to some target of a route at all, so that most requests cost one look."""
 
     short: int
-    """A body of no more bytes than this fits every target: no token is shorter than a byte."""
+    """A body of no more bytes than this fits every target, if it is all text: no token is shorter than a byte."""
     members: frozenset[str]
     """Members of a body that may need what some target lacks."""
     parts: bool
@@ -82,7 +84,7 @@ class Look(NamedTuple):
         short, members, parts = self
         if length > short or not members.isdisjoint(body):
             return False
-        if parts:
+        if parts or length * _DENSE > short:
             for message in body["messages"]:
                 if type(message) is not dict or type(message.get("content")) is list:
                     return False
