@@ -177,6 +177,7 @@ def test_workers_share_a_port(pair: Process) -> None:
 
 
 def test_hangup_reaches_every_worker(pair: Process) -> None:
+    until(lambda: len(pids(pair)) == 2, "both workers answer")
     pair.popen.send_signal(signal.SIGHUP)
     assert [pair.line(), pair.line()] == ["reload", "reload"]
 
