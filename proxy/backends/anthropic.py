@@ -13,7 +13,7 @@ from proxy.backends.anthropic_native import NativeDecoder
 from proxy.backends.anthropic_reply import read_count, read_message
 from proxy.backends.anthropic_request import OWN, write
 from proxy.backends.anthropic_stream import MessagesDecoder
-from proxy.backends.head import Address, address, head, standard
+from proxy.backends.head import Address, address, head, standard, to_hide
 from proxy.config.values import Backend
 from proxy.core.call import Headers, HttpCall, Origin
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest, Native
@@ -26,8 +26,6 @@ BASE_URL = "https://api.anthropic.com"
 VERSION = "2023-06-01"
 COUNT = "count_tokens"
 """The native API that counts a request's tokens (`/v1/messages/count_tokens`)."""
-_LEAST_SECRET = 8
-"""Characters. A shorter key only fills a place, and may be a word of an ordinary message."""
 _BETA = "anthropic-beta"
 _FILES = "files-api"
 _PREFILL = Prefill(strips=True)
@@ -101,7 +99,7 @@ class AnthropicDialect:
         self._head = head(line, where.authority, standard("application/json"), *plain)
         self._stream_head = head(line, where.authority, standard("text/event-stream"), *plain)
         self._count_head = head(count, where.authority, standard("application/json"), *plain)
-        self._errors = AnthropicErrors(_to_hide(where, backend, target))
+        self._errors = AnthropicErrors(to_hide(where, backend, target))
 
     def __repr__(self) -> str:
         return f"AnthropicDialect({self._target.name!r})"
@@ -196,11 +194,3 @@ def _split(value: str) -> list[str]:
     """The words of a header, without what no header can hold."""
     words = (word.strip() for word in value.split(","))
     return [word for word in words if word and word.isascii() and word.isprintable()]
-
-
-def _to_hide(where: Address, backend: Backend, target: Target) -> list[str]:
-    """What must not get out in a message: keys, and where a backend of one's own is."""
-    secrets = [backend.api_key, *backend.headers.values(), *target.headers.values()]
-    hide = [secret.reveal() for secret in secrets if isinstance(secret, Secret)]
-    hide = [text for text in hide if len(text) >= _LEAST_SECRET]
-    return [*hide, where.authority, where.origin.host] if backend.base_url else hide

@@ -44,7 +44,7 @@ class NativeDecoder(MessagesDecoder):
                 text += one.text
                 usage = one.usage or usage
             if _is_own_content(event):
-                self._out.said = True
+                self._chunks.said = True
                 kind = _CONTENT
             if self._reply is not None and event.get("type") == "message_start":
                 raw = b"data: " + orjson.dumps(_renamed(event, self._reply)) + b"\n\n"

@@ -11,6 +11,7 @@ from proxy.backends.anthropic_tools import is_legacy
 from proxy.backends.anthropic_usage import usage_in
 from proxy.backends.chunks import completion
 from proxy.backends.openai_errors import ErrorReader
+from proxy.backends.reading import json_object
 from proxy.core.chat import Completion
 from proxy.core.dialect import Malformed, Stamp
 from proxy.core.failure import Failure
@@ -58,7 +59,7 @@ class _Said:
 def read_message(body: bytes, errors: ErrorReader, stamp: Stamp, model: str | None = None) -> Completion | Failure:
     """A whole answer in OpenAI's terms, or as it came where `stamp.native` says so; a `Failure` where an error came
     under 200. Raises `Malformed`."""
-    message = _object(body)
+    message = json_object(body)
     content = message.get("content")
     if message.get("type") == "error" or (message.get("error") and not isinstance(content, list)):
         return errors.in_stream(message)
@@ -78,7 +79,7 @@ def read_message(body: bytes, errors: ErrorReader, stamp: Stamp, model: str | No
 
 def read_count(body: bytes, errors: ErrorReader) -> Completion | Failure:
     """A count of tokens, as it came. Counting is free (docs.claude.com, "Token counting"). Raises `Malformed`."""
-    found = _object(body)
+    found = json_object(body)
     if found.get("type") == "error":
         return errors.in_stream(found)
     if type(found.get("input_tokens")) is not int:
@@ -115,13 +116,3 @@ def _completion(message: dict[str, Any], said: _Said, stamp: Stamp, model: str |
         function = more["function_call"]
         return found._replace(chars=found.chars + len(function["name"]) + len(function["arguments"]))
     return found
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        message = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Malformed("the upstream's answer is not JSON") from error
-    if type(message) is not dict:
-        raise Malformed("the upstream's answer is not a JSON object")
-    return message

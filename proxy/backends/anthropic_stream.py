@@ -9,7 +9,7 @@ import orjson
 from proxy.backends.anthropic_blocks import annotation, encrypted, finish_of, signed, word
 from proxy.backends.anthropic_tools import is_legacy
 from proxy.backends.anthropic_usage import Counts
-from proxy.backends.chunks import Chunks
+from proxy.backends.chunks import Translated
 from proxy.backends.openai_errors import ErrorReader
 from proxy.core.chat import End, Event, Kind
 from proxy.core.dialect import Malformed, Stamp
@@ -45,7 +45,7 @@ class Block:
         self.citations: list[Any] = []
 
 
-class MessagesDecoder:
+class MessagesDecoder(Translated):
     """One stream; see `proxy.core.dialect.Decoder`."""
 
     __slots__ = (
@@ -53,20 +53,18 @@ class MessagesDecoder:
         "_counts",
         "_details",
         "_errors",
-        "_failed",
         "_frames",
         "_kept",
         "_legacy",
         "_length",
-        "_out",
         "_over",
         "_seen",
         "_tools",
     )
 
     def __init__(self, errors: ErrorReader, stamp: Stamp, *, wants_usage: bool, model: str | None = None) -> None:
+        super().__init__(stamp, wants_usage=wants_usage, model=model)
         self._errors = errors
-        self._out = Chunks(stamp, wants_usage=wants_usage, model=model)
         self._legacy = is_legacy(stamp.body)
         self._frames = SseFramer().feed
         self._counts = Counts()
@@ -79,43 +77,15 @@ class MessagesDecoder:
         self._details = 0
         self._seen = False
         self._over = False
-        self._failed = False
-
-    @property
-    def model(self) -> str:
-        return self._out.model
 
     @property
     def usage(self) -> Usage | None:
         """Its input is told at the beginning; until the output is told at the end, that is estimated."""
-        return self._counts.usage(self._out.chars)
-
-    @property
-    def chars(self) -> int:
-        return self._out.chars
-
-    @property
-    def counted(self) -> tuple[int, int] | None:
-        return None
+        return self._counts.usage(self._chunks.chars)
 
     @property
     def choices_seen(self) -> int:
         return int(self._seen)
-
-    @property
-    def finished(self) -> bool:
-        return self._out.finish != ""
-
-    @property
-    def filtered(self) -> bool:
-        return not self._out.said and self._out.finish == "content_filter"
-
-    @property
-    def empty(self) -> bool:
-        if self._out.said:
-            return False
-        usage = self.usage
-        return not (usage is not None and usage.output > 0 and self._out.finish == "length")
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that these bytes complete. After `message_stop` or an error nothing comes any more."""
@@ -136,7 +106,7 @@ class MessagesDecoder:
         """Complete with a stop reason, or when `message_stop` came after something was said."""
         if self._failed:
             return End.ERRORED
-        return End.COMPLETE if self.finished or (self._over and self._out.said) else End.TRUNCATED
+        return End.COMPLETE if self.finished or (self._over and self._chunks.said) else End.TRUNCATED
 
     def take(self, payload: bytes, name: bytes, events: list[Event]) -> Any:
         """Adds what one event says. Returns the event, parsed."""
@@ -154,7 +124,7 @@ class MessagesDecoder:
         if type(text) is str and text:
             self._seen = True
             self._length += len(text)
-            events.append(self._out.content(text))
+            events.append(self._chunks.content(text))
         elif type(event) is dict:
             self._any(event, name, events)
         else:
@@ -182,15 +152,15 @@ class MessagesDecoder:
                 events.append(Event(_DONE, b""))
             case _ if event.get("error") or name == b"error" or event.get("type") == "error":
                 self._over = self._failed = True
-                events.append(self._out.failed(self._errors.in_stream(event))._replace(usage=self.usage))
+                events.append(self._chunks.failed(self._errors.in_stream(event))._replace(usage=self.usage))
             case _:
                 pass  # `ping`, and whatever else there will be
 
     def _begin(self, message: dict[str, Any], events: list[Event]) -> None:
-        self._out.name(word(message, "model"), word(message, "id"))
+        self._chunks.name(word(message, "model"), word(message, "id"))
         self._counts.note(message.get("usage"), final=False)
         self._seen = True
-        events.append(self._out.role())
+        events.append(self._chunks.role())
 
     def _start(self, index: int, given: dict[str, Any], events: list[Event]) -> None:
         kind = word(given, "type")
@@ -209,7 +179,7 @@ class MessagesDecoder:
             block.signature = word(given, "signature")
             self._think(block, word(given, "thinking"), events)
         elif kind == "redacted_thinking":
-            events.append(self._out.reasoning("", [encrypted(word(given, "data"), self._details)]))
+            events.append(self._chunks.reasoning("", [encrypted(word(given, "data"), self._details)]))
             self._details += 1
         else:
             block.tool, block.given = self._tools, given.get("input")
@@ -239,13 +209,13 @@ class MessagesDecoder:
             text = "".join(block.text)
             self._kept -= len(text) + len(block.signature)
             if block.signature:
-                events.append(self._out.reasoning("", [signed(text, block.signature, self._details)]))
+                events.append(self._chunks.reasoning("", [signed(text, block.signature, self._details)]))
                 self._details += 1
         elif block.citations:
             found = [annotation(one, block.at, self._length) for one in block.citations]
             shown = [one for one in found if one is not None]
             if shown:
-                events.append(self._out.delta(_EMPTY, {"annotations": shown}))
+                events.append(self._chunks.delta(_EMPTY, {"annotations": shown}))
 
     def _finish(self, event: dict[str, Any], events: list[Event]) -> None:
         reason = word(_object(event, "delta"), "stop_reason")
@@ -253,21 +223,21 @@ class MessagesDecoder:
         if not reason or self.finished:
             return
         self._seen = True
-        events.append(self._out.finished(finish_of(reason, legacy=self._legacy)))
+        events.append(self._chunks.finished(finish_of(reason, legacy=self._legacy)))
         usage = self.usage
         if usage is not None and self._counts.final:
-            events.append(self._out.counted(usage))
+            events.append(self._chunks.counted(usage))
 
     def _text(self, text: str, events: list[Event]) -> None:
         if text:
             self._length += len(text)
-            events.append(self._out.content(text))
+            events.append(self._chunks.content(text))
 
     def _think(self, block: Block, text: str, events: list[Event]) -> None:
         if text:
             self._keep(len(text))
             block.text.append(text)
-            events.append(self._out.reasoning(text))
+            events.append(self._chunks.reasoning(text))
 
     def _keep(self, chars: int) -> None:
         self._kept += chars
@@ -276,15 +246,15 @@ class MessagesDecoder:
 
     def _call(self, block: Block, call_id: str, name: str, events: list[Event]) -> None:
         if not self._legacy:
-            events.append(self._out.tool(block.tool, call_id=call_id, name=name))
+            events.append(self._chunks.tool(block.tool, call_id=call_id, name=name))
         elif block.tool == 0:
-            events.append(self._out.delta(_TOOL, {"function_call": {"name": name, "arguments": ""}}, len(name)))
+            events.append(self._chunks.delta(_TOOL, {"function_call": {"name": name, "arguments": ""}}, len(name)))
 
     def _arguments(self, block: Block, piece: str, events: list[Event]) -> None:
         if not self._legacy:
-            events.append(self._out.arguments(block.tool, piece))
+            events.append(self._chunks.arguments(block.tool, piece))
         elif block.tool == 0:
-            events.append(self._out.delta(_TOOL, {"function_call": {"arguments": piece}}, len(piece)))
+            events.append(self._chunks.delta(_TOOL, {"function_call": {"arguments": piece}}, len(piece)))
 
 
 def _index(event: dict[str, Any]) -> int:

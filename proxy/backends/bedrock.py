@@ -17,7 +17,7 @@ from proxy.backends.bedrock_models import Model, model_of
 from proxy.backends.bedrock_reply import read_completion
 from proxy.backends.bedrock_request import write
 from proxy.backends.bedrock_stream import ConverseDecoder
-from proxy.backends.head import Address, address, head, standard
+from proxy.backends.head import Address, address, head, standard, to_hide
 from proxy.config.values import Backend
 from proxy.core.call import Headers, HttpCall, Origin
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
@@ -27,8 +27,6 @@ from proxy.core.route import Target
 from proxy.core.secret import Secret
 
 STREAM_TYPE = "application/vnd.amazon.eventstream"
-_LEAST_SECRET = 8
-"""Characters. A shorter key only fills a place, and may be a word of an ordinary message."""
 
 
 class BedrockDialect:
@@ -53,12 +51,7 @@ class BedrockDialect:
         self._more = (backend.headers, target.headers)
         self._heads = self._made(target.model)
         self._guard = backend.options.get("guardrail")
-        secrets = [key, *backend.headers.values(), *target.headers.values()]
-        hide = [secret.reveal() for secret in secrets if isinstance(secret, Secret)]
-        hide = [text for text in hide if len(text) >= _LEAST_SECRET]
-        if backend.base_url:
-            hide += [where.authority, where.origin.host]
-        self._errors = BedrockErrors(hide)
+        self._errors = BedrockErrors(to_hide(where, backend, target))
 
     def __repr__(self) -> str:
         return f"BedrockDialect({self._target.name!r})"

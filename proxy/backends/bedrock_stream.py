@@ -11,11 +11,10 @@ from proxy.backends.anthropic_tools import is_legacy
 from proxy.backends.bedrock_errors import BedrockErrors
 from proxy.backends.bedrock_models import Model
 from proxy.backends.bedrock_reply import SERVER_TOOL, broken, details_of, finish_of, names_of, usage_of
-from proxy.backends.chunks import Chunks
+from proxy.backends.chunks import Translated
 from proxy.backends.eventstream import EventStream
-from proxy.core.chat import End, Event, Kind
+from proxy.core.chat import Event, Kind
 from proxy.core.dialect import Malformed, Stamp, TooLarge
-from proxy.core.usage import Usage
 
 _MAX_BLOCKS = 4096
 _MAX_THOUGHT = 4 * 1024 * 1024
@@ -25,17 +24,15 @@ _TOOL = Kind.TOOL
 _DONE = Event(Kind.DONE, b"")
 
 
-class ConverseDecoder:
+class ConverseDecoder(Translated):
     """One stream; see `proxy.core.dialect.Decoder`."""
 
     __slots__ = (
         "_blocks",
         "_calls",
-        "_chunks",
         "_details",
         "_doubled",
         "_errors",
-        "_failed",
         "_frames",
         "_legacy",
         "_model",
@@ -58,13 +55,13 @@ class ConverseDecoder:
         reply: str | None,
         stamp: Stamp,
     ) -> None:
+        super().__init__(stamp, wants_usage=wants_usage, model=reply)
         self._errors = errors
         self._model = model
         self._stamp = stamp
         self._legacy = is_legacy(stamp.body)
         self._doubled = model.family == "openai"
         self._frames = EventStream().feed
-        self._chunks = Chunks(stamp, wants_usage=wants_usage, model=reply)
         self._chunks.name(model_id)
         self._names: Mapping[str, str] | None = None
         self._calls: dict[int, int] = {}
@@ -78,42 +75,10 @@ class ConverseDecoder:
         self._said_all = False
         """The usage came, which is the last."""
         self._over = False
-        self._failed = False
-
-    @property
-    def model(self) -> str:
-        return self._chunks.model
-
-    @property
-    def usage(self) -> Usage | None:
-        return self._chunks.usage
-
-    @property
-    def chars(self) -> int:
-        return self._chunks.chars
-
-    @property
-    def counted(self) -> tuple[int, int] | None:
-        return None
 
     @property
     def choices_seen(self) -> int:
         return 1 if self._chunks.said or self._blocks or self.finished else 0
-
-    @property
-    def finished(self) -> bool:
-        return bool(self._chunks.finish)
-
-    @property
-    def filtered(self) -> bool:
-        return not self._chunks.said and self._chunks.finish == "content_filter"
-
-    @property
-    def empty(self) -> bool:
-        if self._chunks.said:
-            return False
-        usage = self._chunks.usage
-        return not (self._chunks.finish == "length" and usage is not None and usage.output > 0)
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that these bytes complete. After the usage or an error nothing comes any more."""
@@ -141,12 +106,6 @@ class ConverseDecoder:
             if self._over:
                 break
         return events
-
-    def close(self) -> End:
-        """Complete when it told why it stopped."""
-        if self._failed:
-            return End.ERRORED
-        return End.COMPLETE if self.finished else End.TRUNCATED
 
     def _event(self, kind: str | None, told: dict[str, Any], events: list[Event]) -> None:
         match kind:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from proxy.core.chat import Completion, Event, Kind
+from proxy.core.chat import Completion, End, Event, Kind
 from proxy.core.dialect import Stamp
 from proxy.core.failure import Failure
 from proxy.core.usage import Usage
@@ -132,6 +132,54 @@ class Chunks:
 
     def _event(self, kind: Kind, delta: bytes) -> Event:
         return Event(kind, self._before + delta + b',"finish_reason":null' + _END)
+
+
+class Translated:
+    """What every decoder has that writes one choice by `Chunks`; see `proxy.core.dialect.Decoder`."""
+
+    __slots__ = ("_chunks", "_failed")
+
+    def __init__(self, stamp: Stamp, *, wants_usage: bool, model: str | None = None) -> None:
+        self._chunks = Chunks(stamp, wants_usage=wants_usage, model=model)
+        self._failed = False
+        """The upstream said so."""
+
+    @property
+    def model(self) -> str:
+        return self._chunks.model
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._chunks.usage
+
+    @property
+    def chars(self) -> int:
+        return self._chunks.chars
+
+    @property
+    def counted(self) -> tuple[int, int] | None:
+        return None
+
+    @property
+    def finished(self) -> bool:
+        return self._chunks.finish != ""
+
+    @property
+    def filtered(self) -> bool:
+        return not self._chunks.said and self._chunks.finish == "content_filter"
+
+    @property
+    def empty(self) -> bool:
+        if self._chunks.said:
+            return False
+        usage = self.usage
+        return not (usage is not None and usage.output > 0 and self._chunks.finish == "length")
+
+    def close(self) -> End:
+        """Complete when it told why it stopped."""
+        if self._failed:
+            return End.ERRORED
+        return End.COMPLETE if self.finished else End.TRUNCATED
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from proxy.backends.gemini_errors import GoogleErrors
 from proxy.backends.gemini_models import in_path, traits_of
 from proxy.backends.gemini_request import Own, Written, written
 from proxy.backends.gemini_stream import GeminiDecoder
-from proxy.backends.head import Address, address, head, standard
+from proxy.backends.head import Address, address, head, standard, to_hide
 from proxy.backends.vectors import embedding
 from proxy.config.values import Backend
 from proxy.core.call import Headers, HttpCall, Origin
@@ -29,8 +29,6 @@ from proxy.core.route import Target
 from proxy.core.secret import Secret
 
 BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
-_LEAST_SECRET = 8
-"""Characters. A shorter text only fills a place, and may be a word of an ordinary message."""
 _LONGEST = 128
 """Characters of a model's name that are looked at: what is known of it is remembered, and a request may name any."""
 
@@ -75,12 +73,7 @@ class GeminiDialect:
         self._heads: dict[str, bytes] = {}
         for method in ("generateContent", "streamGenerateContent", "embedContent", "batchEmbedContents", "predict"):
             self._heads[method] = self._head(target.model or "model", method)
-        secrets = [backend.api_key, *backend.headers.values(), *target.headers.values()]
-        texts = [secret.reveal() for secret in secrets if isinstance(secret, Secret)]
-        texts = [text for text in texts if len(text) >= _LEAST_SECRET]
-        if backend.base_url:
-            texts += [where.authority, where.origin.host]
-        self._errors = GoogleErrors([*texts, *hide])
+        self._errors = GoogleErrors([*to_hide(where, backend, target), *hide])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._target.name!r})"

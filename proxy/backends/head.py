@@ -8,7 +8,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from proxy import __version__
+from proxy.config.values import Backend
 from proxy.core.call import Origin
+from proxy.core.route import Target
 from proxy.core.secret import Secret
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -16,6 +18,8 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 """RFC 9110 section 5.5: no CR, LF or NUL, so that no header can bring another one along."""
 _TARGET = re.compile(r"[!-~]+")
+LEAST_SECRET = 8
+"""Characters. A shorter key (`x`, `none`, `ollama`) only fills a place, and may be a word of an ordinary message."""
 _FRAMING = frozenset({"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"})
 """What belongs to the connection or to the framing, which net/ alone decides."""
 _PORTS = {"http": 80, "https": 443}
@@ -84,6 +88,14 @@ def standard(accept: str) -> dict[str, str]:
         "Content-Type": "application/json",
         "User-Agent": f"wayline/{__version__}",
     }
+
+
+def to_hide(where: Address, backend: Backend, target: Target) -> list[str]:
+    """What must not get out in a message: keys, and where a backend of one's own is."""
+    secrets = [backend.api_key, *backend.headers.values(), *target.headers.values()]
+    hide = [secret.reveal() for secret in secrets if isinstance(secret, Secret)]
+    hide = [text for text in hide if len(text) >= LEAST_SECRET]
+    return [*hide, where.authority, where.origin.host] if backend.base_url else hide
 
 
 def _ascii(host: str) -> str:

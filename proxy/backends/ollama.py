@@ -12,12 +12,13 @@ from typing import Any
 import orjson
 
 from proxy.backends.chunks import completion
-from proxy.backends.head import Address, address, head, standard
+from proxy.backends.head import Address, address, head, standard, to_hide
 from proxy.backends.ollama_embed import embed_body, read_embedding
 from proxy.backends.ollama_errors import OllamaErrors
 from proxy.backends.ollama_reply import FINISHES, calls_of, logprobs_of, message_of, text_of, truncated, usage_of
 from proxy.backends.ollama_request import Asked, written
 from proxy.backends.ollama_stream import OllamaDecoder
+from proxy.backends.reading import json_object
 from proxy.config.values import Backend
 from proxy.core.call import Headers, HttpCall, Origin
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
@@ -32,8 +33,6 @@ CONTINUES = Prefill(body={"think": False})
 maintainers: "this can be done today"). A model that thinks would begin to think anew in the middle of its answer."""
 _DOORS = ("/v1", "/api")
 """What a base URL may end in: the OpenAI-compatible door, and the root of the API as Ollama's docs name it."""
-_LEAST_SECRET = 8
-"""Characters. A shorter key (`ollama`) only fills a place, and may be a word of an ordinary message."""
 
 
 def ollama_address(base_url: str) -> Address:
@@ -82,12 +81,7 @@ class OllamaDialect:
         self._head = head(chat, where.authority, standard("application/json"), *more)
         self._stream_head = head(chat, where.authority, standard("application/x-ndjson"), *more)
         self._embed_head = head(embed, where.authority, standard("application/json"), *more)
-        secrets = [backend.api_key, *backend.headers.values(), *target.headers.values()]
-        hide = [secret.reveal() for secret in secrets if isinstance(secret, Secret)]
-        hide = [text for text in hide if len(text) >= _LEAST_SECRET]
-        if backend.base_url:
-            hide += [where.authority, where.origin.host]
-        self._errors = OllamaErrors(hide)
+        self._errors = OllamaErrors(to_hide(where, backend, target))
 
     def __repr__(self) -> str:
         return f"OllamaDialect({self._target.name!r})"
@@ -109,7 +103,7 @@ class OllamaDialect:
         return Prepared(call, tuple(sorted({*found.dropped, *left})), found.unsupported)
 
     def completion(self, body: bytes, *, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Completion | Failure:
-        reply = _object(body)
+        reply = json_object(body)
         if reply.get("error"):
             return self._errors.in_stream(reply)
         message = message_of(reply)
@@ -137,7 +131,7 @@ class OllamaDialect:
         )
 
     def embedding(self, body: bytes, *, base64: bool, model: str | None = None) -> Embedding | Failure:
-        reply = _object(body)
+        reply = json_object(body)
         if reply.get("error"):
             return self._errors.in_stream(reply)
         return read_embedding(reply, base64=base64, model=model)
@@ -168,13 +162,3 @@ def _asked(options: Mapping[str, Any]) -> Asked:
     # A text: Ollama's OpenAPI wants one for embeddings, and Go's parser a unit in it. Below zero: for ever.
     keep_alive = None if stay is None else f"{stay:g}s"
     return Asked(options.get("num_ctx"), keep_alive, options.get("think"), bool(options.get("truncate")))
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        reply = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Malformed("the upstream's answer is not JSON") from error
-    if type(reply) is not dict:
-        raise Malformed("the upstream's answer is not a JSON object")
-    return reply

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64 as b64
-import struct
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from proxy.backends.ollama_reply import usage_of
 from proxy.backends.ollama_request import IDLE, SAMPLING, Asked, Written, options_of
+from proxy.backends.vectors import embedding
 from proxy.core.chat import Embedding
 from proxy.core.dialect import Malformed
 from proxy.core.failure import Failure, FailureKind
@@ -50,27 +47,4 @@ def read_embedding(reply: Mapping[str, Any], *, base64: bool, model: str | None)
         raise Malformed("the upstream's answer holds no embeddings")
     name = reply.get("model")
     named = name if type(name) is str else ""
-    body: dict[str, Any] = {
-        "object": "list",
-        "data": [
-            {"object": "embedding", "index": at, "embedding": _vector(vector, base64)}
-            for at, vector in enumerate(vectors)
-        ],
-        "model": named if model is None else model,
-    }
-    usage = usage_of(reply)
-    counted = 0 if usage is None else usage.input
-    body["usage"] = {"prompt_tokens": counted, "total_tokens": counted}  # OpenAI's schema demands it
-    return Embedding(orjson.dumps(body), named, usage, len(body["data"]))
-
-
-def _vector(vector: Any, base64: bool) -> Any:
-    """Numbers, or little-endian float32 in base64, as OpenAI's `encoding_format: base64` is."""
-    if type(vector) is not list or not vector or not all(type(part) in (float, int) for part in vector):
-        raise Malformed("an embedding of the upstream is not one vector of numbers")
-    if not base64:
-        return vector
-    try:
-        return b64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode("ascii")
-    except (struct.error, OverflowError) as error:
-        raise Malformed("an embedding of the upstream does not fit float32") from error
+    return embedding(vectors, base64=base64, model=named, reply=model, usage=usage_of(reply))

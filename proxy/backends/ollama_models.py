@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import orjson
-
+from proxy.backends.reading import json_object
 from proxy.core.dialect import Malformed
 
 MAX_MODELS = 10_000
@@ -92,7 +91,7 @@ def loaded(body: bytes) -> tuple[Loaded, ...]:
 
 def shown(body: bytes) -> Shown:
     """`/api/show`. Raises `Malformed`."""
-    reply = _object(body)
+    reply = json_object(body)
     info = reply.get("model_info")
     known: Mapping[str, Any] = info if isinstance(info, dict) else {}
     arch = _text(known.get("general.architecture"))
@@ -127,22 +126,12 @@ def _pinned(parameters: str) -> int | None:
 
 
 def _models(body: bytes) -> list[dict[str, Any]]:
-    models = _object(body).get("models")
+    models = json_object(body).get("models")
     if models is None:
         return []  # Go writes an empty list so
     if not isinstance(models, list) or len(models) > MAX_MODELS or not all(isinstance(m, dict) for m in models):
         raise Malformed("`models` of the upstream is not a list of models")
     return models
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        reply = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Malformed("the upstream's answer is not JSON") from error
-    if not isinstance(reply, dict):
-        raise Malformed("the upstream's answer is not a JSON object")
-    return reply
 
 
 def _details(model: Mapping[str, Any]) -> Mapping[str, Any]:

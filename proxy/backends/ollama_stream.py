@@ -6,31 +6,30 @@ from typing import Any
 
 import orjson
 
-from proxy.backends.chunks import Chunks
+from proxy.backends.chunks import Chunks, Translated
 from proxy.backends.ollama_errors import OllamaErrors
 from proxy.backends.ollama_reply import FINISHES, calls_of, logprobs_of, message_of, text_of, truncated, usage_of
 from proxy.backends.ollama_request import Asked
-from proxy.core.chat import End, Event, Kind
+from proxy.core.chat import Event, Kind
 from proxy.core.dialect import Malformed, Stamp, TooLarge
 from proxy.core.sse import MAX_EVENT
-from proxy.core.usage import Usage
 
 _loads = orjson.loads
 _END = b',"finish_reason":null}]}\n\n'
 
 
-class OllamaDecoder:
+class OllamaDecoder(Translated):
     """One answer; see `proxy.core.dialect.Decoder`."""
 
-    __slots__ = ("_calls", "_chunks", "_content", "_errors", "_failed", "_named", "_over", "_own", "_stamp", "_tail")
+    __slots__ = ("_calls", "_content", "_errors", "_named", "_over", "_own", "_stamp", "_tail")
 
     def __init__(
         self, errors: OllamaErrors, own: Asked, stamp: Stamp, *, wants_usage: bool, model: str | None = None
     ) -> None:
+        super().__init__(stamp, wants_usage=wants_usage, model=model)
         self._errors = errors
         self._own = own
         self._stamp = stamp
-        self._chunks = Chunks(stamp, wants_usage=wants_usage, model=model)
         self._content = self._chunks.content
         self._tail = bytearray()
         """The line that is not ended yet."""
@@ -38,42 +37,10 @@ class OllamaDecoder:
         self._calls = 0
         self._over = False
         """The last line or an error came: nothing after it counts."""
-        self._failed = False
-
-    @property
-    def model(self) -> str:
-        return self._chunks.model
-
-    @property
-    def usage(self) -> Usage | None:
-        return self._chunks.usage
-
-    @property
-    def chars(self) -> int:
-        return self._chunks.chars
-
-    @property
-    def counted(self) -> tuple[int, int] | None:
-        return None
 
     @property
     def choices_seen(self) -> int:
         return int(self._named)
-
-    @property
-    def finished(self) -> bool:
-        return bool(self._chunks.finish)
-
-    @property
-    def filtered(self) -> bool:
-        return False
-
-    @property
-    def empty(self) -> bool:
-        chunks = self._chunks
-        if chunks.said:
-            return False
-        return not (chunks.finish == "length" and chunks.usage is not None and chunks.usage.output > 0)
 
     def feed(self, data: bytes) -> list[Event]:
         events: list[Event] = []
@@ -102,12 +69,6 @@ class OllamaDecoder:
             self._tail += rest
             self._bound(self._tail)
         return events
-
-    def close(self) -> End:
-        """Complete when the last line came."""
-        if self._failed:
-            return End.ERRORED
-        return End.COMPLETE if self._chunks.finish else End.TRUNCATED
 
     def _bound(self, line: bytes | bytearray) -> None:
         if len(line) > MAX_EVENT:

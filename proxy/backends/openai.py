@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from proxy.backends.head import Address, head, standard
+from proxy.backends.head import Address, head, standard, to_hide
 from proxy.backends.openai_errors import ErrorReader
 from proxy.backends.openai_messages import BEYOND, as_system, without
 from proxy.backends.openai_relay import Bytes, Events, has_not, read_relayed, relay_call
@@ -16,7 +16,7 @@ from proxy.backends.openai_spec import HINTS, NEUTRAL, OpenAICompatible, terms
 from proxy.backends.openai_stream import ChatDecoder
 from proxy.config.values import Backend
 from proxy.core.call import Headers, HttpCall
-from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest, Native
+from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
 from proxy.core.dialect import UNSTAMPED, Decoder, Prefill, Prepared, Stamp
 from proxy.core.failure import Failure
 from proxy.core.relay import Relayed, RelayRequest
@@ -24,8 +24,6 @@ from proxy.core.route import Target
 from proxy.core.secret import Secret
 
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
-_LEAST_SECRET = 8
-"""Characters. A shorter key (`x`, `none`, `ollama`) only fills a place, and may be a word of an ordinary message."""
 
 
 class OpenAIDialect:
@@ -85,12 +83,7 @@ class OpenAIDialect:
         self._where = where
         self._head, self._stream_head = heads(where, "/chat/completions", more)
         self._embed_head, _ = heads(where, "/embeddings", more)
-        hide = [secret.reveal() for headers in more for secret in headers.values() if isinstance(secret, Secret)]
-        hide += [backend.api_key.reveal()] if backend.api_key else []
-        hide = [text for text in hide if len(text) >= _LEAST_SECRET]
-        if backend.base_url:
-            hide += [where.authority, where.origin.host]
-        self._errors = ErrorReader(hide, own_queue=spec.own_queue)
+        self._errors = ErrorReader(to_hide(where, backend, target), own_queue=spec.own_queue)
 
     def __repr__(self) -> str:
         return f"OpenAIDialect({self._target.name!r})"
@@ -99,8 +92,6 @@ class OpenAIDialect:
         """The body is written anew from its parsed form: what was checked is what is sent (an upstream might take the
         first of two keys of one name), and measured, it costs less than the scan that makes a splice of `raw` safe.
         """
-        if request.native is not None and request.native.api in self.speaks:
-            return self._native(request, request.native)
         body, dropped = self._adapted(request.body, request.model)
         if not request.stream:
             return self._prepared(self._head, body, dropped)
@@ -117,16 +108,12 @@ class OpenAIDialect:
         return self._prepared(self._embed_head, body, dropped)
 
     def completion(self, body: bytes, *, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Completion | Failure:
-        if stamp.native:
-            return self._native_answer(body, model)
         return read_completion(body, self._errors, model, self._charge)
 
     def embedding(self, body: bytes, *, base64: bool, model: str | None = None) -> Embedding | Failure:
         return read_embedding(body, self._errors, base64=base64, model=model, charge=self._charge)
 
     def decoder(self, *, wants_usage: bool, model: str | None = None, stamp: Stamp = UNSTAMPED) -> Decoder:
-        if stamp.native:
-            return self._native_decoder(wants_usage=wants_usage, model=model)
         return ChatDecoder(self._errors, wants_usage=wants_usage, model=model, charge=self._charge)
 
     def failure(self, status: int, headers: Headers, body: bytes) -> Failure:
@@ -156,17 +143,6 @@ class OpenAIDialect:
 
     def relay_decoder(self, content_type: str) -> Decoder:
         return Events(self._errors, self._charge) if "event-stream" in content_type else Bytes()
-
-    # The APIs of `speaks`, which those that have any say ------------------------------------------------------------
-
-    def _native(self, request: ChatRequest, native: Native) -> Prepared | Failure:
-        raise NotImplementedError
-
-    def _native_answer(self, body: bytes, model: str | None) -> Completion | Failure:
-        raise NotImplementedError
-
-    def _native_decoder(self, *, wants_usage: bool, model: str | None) -> Decoder:
-        raise NotImplementedError
 
     # Parameters -----------------------------------------------------------------------------------------------------
 

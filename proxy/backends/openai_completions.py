@@ -12,13 +12,15 @@ from typing import Any
 import orjson
 
 from proxy.backends.head import Address
-from proxy.backends.openai import OpenAIDialect, credentials, heads
+from proxy.backends.openai import credentials, heads
+from proxy.backends.openai_native import NativeDialect
 from proxy.backends.openai_reply import read_completion
 from proxy.backends.openai_spec import OpenAICompatible
 from proxy.backends.openai_stream import ChatDecoder
+from proxy.backends.reading import json_object
 from proxy.config.values import Backend
 from proxy.core.chat import ChatRequest, Completion, Event, Native
-from proxy.core.dialect import Decoder, Malformed, Prepared
+from proxy.core.dialect import Decoder, Prepared
 from proxy.core.failure import Failure
 from proxy.core.route import Target
 
@@ -31,7 +33,7 @@ def is_text_model(model: str) -> bool:
     return _TEXT_MODELS.match(model) is not None
 
 
-class CompletionsDialect(OpenAIDialect):
+class CompletionsDialect(NativeDialect):
     """One target at a server that has text completions too; see `proxy.core.dialect.Dialect`."""
 
     speaks = frozenset({API})
@@ -54,12 +56,7 @@ class CompletionsDialect(OpenAIDialect):
         return self._prepared(self._text_stream_head, body, dropped)
 
     def _native_answer(self, body: bytes, model: str | None) -> Completion | Failure:
-        try:
-            reply = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise Malformed("the upstream's answer is not JSON") from error
-        if type(reply) is not dict:
-            raise Malformed("the upstream's answer is not a JSON object")
+        reply = json_object(body)
         found = read_completion(orjson.dumps(_as_chat(reply, "message")), self._errors, None, self._charge)
         if isinstance(found, Failure):
             return found

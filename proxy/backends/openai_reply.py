@@ -13,6 +13,7 @@ from proxy.backends.openai_errors import ErrorReader
 from proxy.backends.openai_spec import Charge
 from proxy.backends.openai_text import said_in
 from proxy.backends.openai_usage import usage_in
+from proxy.backends.vectors import packed
 from proxy.core.chat import Completion, Embedding
 from proxy.core.dialect import Malformed
 from proxy.core.failure import Failure
@@ -89,16 +90,8 @@ def _row(item: Any, base64: bool) -> Any:
     if not isinstance(flat, list) or not flat or not all(type(part) in (float, int) for part in flat):
         raise Malformed("an embedding of the upstream is not one vector of numbers")
     if base64:
-        return {**item, "embedding": _encoded(flat)}
+        return {**item, "embedding": packed(flat)}
     return item if flat is vector else {**item, "embedding": flat}
-
-
-def _encoded(vector: list[float]) -> str:
-    """Little-endian float32, as OpenAI's `encoding_format: base64` is."""
-    try:
-        return b64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode("ascii")
-    except (struct.error, OverflowError) as error:
-        raise Malformed("an embedding of the upstream does not fit float32") from error
 
 
 def _decoded(text: str) -> list[float]:

@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from proxy.backends.head import Address
-from proxy.backends.openai import OpenAIDialect, credentials, heads
+from proxy.backends.openai import credentials, heads
+from proxy.backends.openai_native import NativeDialect
 from proxy.backends.openai_responses_reply import ResponsesDecoder, read_response
 from proxy.backends.openai_spec import OpenAICompatible
 from proxy.config.values import Backend
@@ -33,7 +34,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
 """Where a parameter of chat completions stands in this API, if not in the same place."""
 
 
-class ResponsesDialect(OpenAIDialect):
+class ResponsesDialect(NativeDialect):
     """One target at OpenAI itself, or at Azure; see `proxy.core.dialect.Dialect`."""
 
     speaks = frozenset({API})

@@ -9,6 +9,7 @@ import orjson
 
 from proxy.backends.openai_errors import ErrorReader
 from proxy.backends.openai_usage import usage_in
+from proxy.backends.reading import json_object
 from proxy.core.chat import Completion, End, Event, Kind
 from proxy.core.dialect import Malformed
 from proxy.core.failure import Failure
@@ -185,12 +186,7 @@ class ResponsesDecoder:
 
 def read_response(body: bytes, errors: ErrorReader, model: str | None = None) -> Completion | Failure:
     """A whole response; a `Failure` where it failed. `model`: the name that stands in it. Raises `Malformed`."""
-    try:
-        reply = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Malformed("the upstream's answer is not JSON") from error
-    if type(reply) is not dict:
-        raise Malformed("the upstream's answer is not a JSON object")
+    reply = json_object(body)
     if reply.get("error"):
         return errors.in_stream(reply)
     output = reply.get("output")

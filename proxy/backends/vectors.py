@@ -32,12 +32,17 @@ def embedding(vectors: Iterable[Any], *, base64: bool, model: str, reply: str | 
 
 
 def _vector(values: Any, base64: bool) -> Any:
-    """Numbers, or little-endian float32 in base64, as OpenAI's `encoding_format: base64` is."""
+    """As numbers, or packed."""
     if type(values) is not list or not values or not all(type(part) in (float, int) for part in values):
         raise Malformed("an embedding of the upstream is not one vector of numbers")
     if not base64:
         return values
+    return packed(values)
+
+
+def packed(vector: list[float]) -> str:
+    """Little-endian float32, as OpenAI's `encoding_format: base64` is. Raises `Malformed`."""
     try:
-        return b64.b64encode(struct.pack(f"<{len(values)}f", *values)).decode("ascii")
+        return b64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode("ascii")
     except (struct.error, OverflowError) as error:
         raise Malformed("an embedding of the upstream does not fit float32") from error

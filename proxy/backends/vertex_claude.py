@@ -13,14 +13,12 @@ from proxy.backends.anthropic import AnthropicDialect
 from proxy.backends.anthropic_errors import AnthropicErrors
 from proxy.backends.gemini_errors import GoogleErrors
 from proxy.backends.gemini_models import in_path
-from proxy.backends.head import Address, head, standard
+from proxy.backends.head import Address, head, standard, to_hide
 from proxy.config.values import Backend
 from proxy.core.call import HttpCall
 from proxy.core.route import Target
-from proxy.core.secret import Secret
 
 VERSION = "vertex-2023-10-16"
-_LEAST_SECRET = 8
 _BETA = "anthropic-beta"
 
 
@@ -54,12 +52,7 @@ class VertexClaude(AnthropicDialect):
         self._head = made(f"{path}:rawPredict", "application/json")
         self._stream_head = made(f"{path}:streamRawPredict", "text/event-stream")
         self._count_head = made(f"{place('count-tokens')}:rawPredict", "application/json")
-        secrets = [backend.api_key, *backend.headers.values(), *target.headers.values()]
-        texts = [secret.reveal() for secret in secrets if isinstance(secret, Secret)]
-        texts = [text for text in texts if len(text) >= _LEAST_SECRET]
-        if backend.base_url:
-            texts += [where.authority, where.origin.host]
-        self._errors = ClaudeErrors([*texts, *hide])
+        self._errors = ClaudeErrors([*to_hide(where, backend, target), *hide])
 
     def _call(self, top: bytes, body: Mapping[str, Any], betas: Iterable[str]) -> HttpCall:
         """The model stands in the path, but where tokens are counted."""
