@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from proxy.backends.listing import Offer, listing, offers
@@ -14,12 +13,13 @@ from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.prices import Known, ask
 from proxy.config.values import Backend, Config
 from proxy.core.ability import Ability
-from proxy.core.call import Headers, HttpCall, Origin
+from proxy.core.call import HttpCall, Origin
 from proxy.core.dialect import Malformed
 from proxy.core.failure import Failure
 from proxy.core.price import FREE
 from proxy.credentials.build import credential_of
 from proxy.net.flight import Net
+from proxy.net.whole import Whole
 
 PATIENCE = 15.0
 """Seconds for one backend's list."""
@@ -36,32 +36,6 @@ class Listed(NamedTuple):
     type: str
     offers: tuple[Offer, ...] = ()
     reason: str = ""
-
-
-@dataclass
-class _Body:
-    """Implements `net.flight.Sink`."""
-
-    ended: asyncio.Future[Failure | None]
-    status: int = 0
-    data: bytes = b""
-
-    def on_head(self, status: int, headers: Headers) -> None:
-        self.status = status
-
-    def on_data(self, data: bytes) -> None:
-        self.data += data
-        if len(self.data) > _MAX_BODY and not self.ended.done():
-            self.ended.set_result(None)
-            self.data = b""
-
-    def on_end(self) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
-
-    def on_failure(self, failure: Failure) -> None:
-        if not self.ended.done():
-            self.ended.set_result(failure)
 
 
 async def listed(net: Net, config: Config, only: Iterable[str] = ()) -> list[Listed]:
@@ -97,18 +71,18 @@ async def _listed(net: Net, backend: Backend) -> Listed:
 
 async def asked(net: Net, at: Origin, call: HttpCall) -> bytes | str:
     """The body of a list of models; or why there is none."""
-    body = _Body(asyncio.get_running_loop().create_future())
-    flight = net.send(at, call, body, connect=CONNECT)
+    answer = Whole(_MAX_BODY)
+    flight = net.send(at, call, answer, connect=CONNECT)
     try:
         async with asyncio.timeout(PATIENCE):
-            failure = await body.ended
+            failure = await answer.ended
     except TimeoutError:
         return f"no list within {PATIENCE:g} s"
     finally:
         flight.abort()
     if failure is not None:
         return failure.message
-    return body.data if body.status == 200 else f"it answered {body.status}"
+    return answer.body if answer.status == 200 else f"it answered {answer.status}"
 
 
 async def _signed(backend: Backend, call: HttpCall) -> HttpCall | Failure:

@@ -11,11 +11,11 @@ from proxy.backends.ollama_errors import OllamaErrors
 from proxy.backends.ollama_pull import Progress, PullCalls, PullReader, calls
 from proxy.backends.registry import origin
 from proxy.config.values import Backend
-from proxy.core.call import Headers, HttpCall, Origin
-from proxy.core.dialect import Malformed
+from proxy.core.call import HttpCall, Origin
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.place import State
 from proxy.net.flight import Flight, Net
+from proxy.net.whole import Whole
 
 log = logging.getLogger("wayline.pull")
 K = FailureKind
@@ -38,41 +38,6 @@ _MAX_BODY = 64 * 1024
 Tell = Callable[[Progress], None]
 
 
-class _Answer:
-    """Implements `net.flight.Sink`: the status and the beginning of the body; or each piece of it to `feed`."""
-
-    def __init__(self, feed: Callable[[bytes], None] | None = None) -> None:
-        self.ended: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
-        self.status = 0
-        self.body = b""
-        self.heard = 0
-        """Pieces so far."""
-        self._feed = feed
-
-    def on_head(self, status: int, headers: Headers) -> None:
-        self.status = status
-
-    def on_data(self, data: bytes) -> None:
-        self.heard += 1
-        if self.ended.done():
-            return
-        if self._feed is None or self.status != 200:
-            self.body = (self.body + data)[:_MAX_BODY]
-            return
-        try:
-            self._feed(data)
-        except Malformed as error:
-            self.ended.set_result(Failure(K.MALFORMED, str(error), self.status))
-
-    def on_end(self) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
-
-    def on_failure(self, failure: Failure) -> None:
-        if not self.ended.done():
-            self.ended.set_result(failure)
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """One model at one backend, ready to be asked for."""
@@ -93,7 +58,7 @@ class Source:
 
 async def is_there(net: Net, source: Source) -> bool | Failure:
     """Does the backend have the model? A `Failure` where it cannot be asked."""
-    answer = _Answer()
+    answer = Whole(_MAX_BODY)
     ended = await _finished(net, source.at, source.calls.show, answer, CHECK_WITHIN)
     if answer.status == 0:
         return ended or Failure(K.EMPTY_REPLY, "the backend did not answer")
@@ -110,7 +75,7 @@ async def pull(net: Net, source: Source, tell: Tell) -> Failure | None:
         reader.feed(data)
         tell(reader.progress)
 
-    answer = _Answer(feed)
+    answer = Whole(_MAX_BODY, feed)
     ended = await _finished(net, source.at, source.calls.pull, answer, SILENT)
     failure = reader.failure or ended
     if answer.status not in (0, 200):
@@ -120,7 +85,7 @@ async def pull(net: Net, source: Source, tell: Tell) -> Failure | None:
     return failure
 
 
-async def _finished(net: Net, at: Origin, call: HttpCall, answer: _Answer, silent: float) -> Failure | None:
+async def _finished(net: Net, at: Origin, call: HttpCall, answer: Whole, silent: float) -> Failure | None:
     """Sends it and waits for its end; given up after `silent` seconds without a word."""
     flight: Flight = net.send(at, call, answer, connect=CONNECT)
     try:

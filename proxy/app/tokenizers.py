@@ -12,7 +12,7 @@ from cachetools import LRUCache
 from proxy.core.tokens import Counter, of_text
 
 MISSING = "tiktoken is not installed: pip install 'wayline[tokenizers]'"
-MOST = 100_000
+MOST = 20_000
 """Characters that are counted; the rest of a longer text is taken to be like them. The event loop waits meanwhile."""
 _MODELS = 1000
 """Models that are remembered: callers may name any number of them."""

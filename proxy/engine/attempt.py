@@ -51,6 +51,8 @@ class Attempt(Outgoing):
     model = ""
     dropped: tuple[str, ...] = ()
     answer: Completion | Embedding | Relayed | None = None
+    of_endpoint = False
+    """It asks an endpoint that not every backend has."""
     from_ = 0
     """Characters of the answer that came from others before it."""
     unsent = 0
@@ -182,7 +184,7 @@ class Attempt(Outgoing):
             return
         assert self.status is not None
         failure = dialect.failure(self.status, self._headers, body)
-        if self.native and no_endpoint(failure, self.status, body):
+        if (self.of_endpoint or self.native) and no_endpoint(failure, self.status, body):
             failure = NO_RELAYS._replace(status=self.status)
         self.abort_with_failure(failure)
 

@@ -41,8 +41,13 @@ def whole(
             return found
         return dialect.completion(body, model=model, stamp=stamp)
     except Malformed as error:
-        kind = K.EMPTY_ANSWER if not body else K.WRONG_TYPE if body.lstrip()[:1] == b"<" else K.MALFORMED
-        return Failure(kind, str(error), status)
+        return unreadable(error, body, status)
+
+
+def unreadable(error: Malformed, body: bytes, status: int | None) -> Failure:
+    """What a 2xx body is that is no answer: none at all, a page, or something else."""
+    kind = K.EMPTY_ANSWER if not body else K.WRONG_TYPE if body.lstrip()[:1] == b"<" else K.MALFORMED
+    return Failure(kind, str(error), status)
 
 
 def texts_in(given: object) -> int:

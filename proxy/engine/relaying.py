@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from proxy.core.call import Headers
 from proxy.core.dialect import Malformed
-from proxy.core.failure import Failure, FailureKind
+from proxy.core.failure import Failure
 from proxy.core.limits import foretells
 from proxy.core.outcome import Ended
 from proxy.core.relay import Relayed, RelayRequest, Relays
@@ -16,19 +16,18 @@ from proxy.engine.attempt import STREAM, WHOLE, Attempt
 from proxy.engine.caller import Caller, Won
 from proxy.engine.exchange import Exchange
 from proxy.engine.flow import Flow
-from proxy.engine.judge import no_endpoint
-from proxy.engine.lane import NO_RELAYS, Road
+from proxy.engine.judge import unreadable
+from proxy.engine.lane import Road
 
 if TYPE_CHECKING:
     from proxy.engine.engine import Engine
-
-K = FailureKind
 
 
 class RelayAttempt(Attempt):
     """One send of such a request."""
 
     content_type = ""
+    of_endpoint = True
 
     def on_head(self, status: int, headers: Headers) -> None:
         if not 200 <= status < 300:
@@ -61,10 +60,7 @@ class RelayAttempt(Attempt):
         try:
             answer = self._dialect.relayed(request, self.content_type, body, model=self._exchange.reply_model)
         except Malformed as error:
-            page = body.lstrip()[:1] == b"<"
-            answer = Failure(
-                K.EMPTY_ANSWER if not body else K.WRONG_TYPE if page else K.MALFORMED, str(error), self.status
-            )
+            answer = unreadable(error, body, self.status)
         if isinstance(answer, Failure):
             self._fail(answer)
             return
@@ -72,15 +68,6 @@ class RelayAttempt(Attempt):
         self.first_content = time.monotonic()
         self.answer = answer
         self.serve()
-
-    def _judge_unwanted(self) -> None:
-        """A 404 of an endpoint that is not there is no word on the target, which may be good at others."""
-        status, body = self.status, self._joined()
-        assert status is not None
-        failure = self.lane.dialect.failure(status, self._headers, body)
-        if no_endpoint(failure, status, body):
-            failure = NO_RELAYS._replace(status=status)
-        self.abort_with_failure(failure)
 
 
 class RelayExchange(Exchange):

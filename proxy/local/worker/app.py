@@ -113,7 +113,7 @@ async def _send_whole(job: Job, send: Send) -> None:
     try:
         async for piece in job.pieces():
             await reply(send, 200, piece)
-    except Exception as error:
+    except Exception as error:  # whatever an engine raised on its thread, the client gets an answer
         raise _refusal(error) from error
 
 
@@ -127,7 +127,7 @@ async def _send_stream(job: Job, send: Send) -> None:
                 await send(_start(200, b"text/event-stream"))
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-    except Exception as error:
+    except Exception as error:  # likewise, as long as a status can be sent; then an event says it
         refusal = _refusal(error)
         if not begun or not isinstance(refusal, Refused):
             raise refusal from error
