@@ -32,6 +32,7 @@ from proxy.ops.log import Log
 from proxy.ops.metrics import Metrics, series, warm
 from proxy.ops.metrics_gauges import Gauge
 from proxy.ops.site import Site
+from proxy.state.state import State
 from proxy.store.sqlite import SqliteStore
 from proxy.wire.door import Draining
 from proxy.wire.front import Front
@@ -48,8 +49,8 @@ class Process:
     ) -> None:
         """`shared`: a directory that all workers of a server share, for their metrics.
 
-        Raises `LedgerError`, `StoreError` where a database cannot be opened, `ValueError` for a proxy variable or a
-        backend that makes no sense, `OSError` where `shared` cannot be written.
+        Raises `LedgerError`, `StateError`, `StoreError` where a database cannot be opened, `ValueError` for a proxy
+        variable or a backend that makes no sense, `OSError` where `shared` cannot be written.
         """
         self.log = log
         self.draining = Draining()
@@ -62,6 +63,7 @@ class Process:
         self.engine.on_key = self._key
         self.runtime = Runtime(build(config, int(time.time()), net=self.net), self.engine, log.event, load, self._adopt)
         self.store = SqliteStore(config.store.path, config.store.days, log.event) if config.store else None
+        self.state = State(config.state, log.event) if config.state else None
         ways = WAYS if self.store is None else {**WAYS, "/responses": KeptResponses(self.store)}
         front = Front(self.engine, lambda: self.runtime.desk, ways)
         self.endpoints = front.endpoints()
@@ -116,6 +118,8 @@ class Process:
             await self.ledger.close()
             if self.store is not None:
                 await self.store.close()
+            if self.state is not None:
+                await self.state.close()
             self.metrics.close()
 
     async def _publish(self) -> None:

@@ -113,6 +113,8 @@ class Runtime:
             self._say("warning", "config.restart_needed", reason="`listen` changes only with a restart")
         if before.config.ledger != after.config.ledger:
             self._say("warning", "config.restart_needed", reason="`ledger` changes only with a restart")
+        if before.config.state != after.config.state:
+            self._say("warning", "config.restart_needed", reason="`state` changes only with a restart")
         if before.config.store != after.config.store:
             self._say("warning", "config.restart_needed", reason="`store` changes only with a restart")
 

@@ -49,6 +49,7 @@ def _serve(loaded: Config, read: Callable[[], Config | str]) -> int:
         from proxy.app.process import IntoLog, Process
         from proxy.ledger.schema import LedgerError
         from proxy.ops.log import Log
+        from proxy.state.schema import StateError
         from proxy.store.schema import StoreError
         from proxy.wire.server import run
         from proxy.wire.workers import Tether
@@ -76,7 +77,7 @@ def _serve(loaded: Config, read: Callable[[], Config | str]) -> int:
             ready=_ready(config, process.unavailable, log.event, quiet=tether is not None),
             tether=tether,
         )
-    except (LedgerError, StoreError, ValueError) as error:
+    except (LedgerError, StateError, StoreError, ValueError) as error:
         print(error, file=sys.stderr)  # noqa: T201
     except OSError as error:
         print(_unbound(config, error), file=sys.stderr)  # noqa: T201

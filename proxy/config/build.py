@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ def build(top: Found, source: str) -> Config:
     return Config(
         listen=Listen(**plain.get("listen", {})),
         ledger=_ledger(plain.get("ledger", {})),
+        state=_state(plain.get("state", {}), _ledger(plain.get("ledger", {}))),
         backends=MappingProxyType(backends),
         routes=MappingProxyType(routes),
         left_out=tuple(left_out),
@@ -59,6 +61,13 @@ def build(top: Found, source: str) -> Config:
 
 def _ledger(plain: Plain | bool) -> str | None:
     return None if isinstance(plain, bool) else plain.get("path", LEDGER_PATH)
+
+
+def _state(plain: Plain | bool, ledger: str | None) -> str | None:
+    if isinstance(plain, bool):
+        return None
+    beside = None if ledger is None else str(Path(ledger).with_name(f"{Path(ledger).stem}-state.db"))
+    return str(plain["path"]) if "path" in plain else beside
 
 
 def _key(plain: Plain) -> CallerKey:

@@ -138,6 +138,8 @@ class Config:
     """Where usage has to be estimated, OpenAI's models are counted by their own tokenizers (tiktoken)."""
     store: Store | None = None
     """`None`: no response is kept."""
+    state: str | None = None
+    """Path of the database of what outlives a process besides; `None`: nothing does."""
     log: str = "auto"
     """`auto` (pretty on a terminal, else JSON), `json` or `pretty`."""
     source: str = ""

@@ -40,6 +40,7 @@ LISTEN = Table(
 )
 LEDGER_PATH = "./wayline.db"
 LEDGER = Table("ledger", (Key("path", LINE, "The SQLite database.", LEDGER_PATH),))
+STATE = Table("state", (Key("path", LINE, "The SQLite database; without it one beside the ledger's.", required=True),))
 STORE = Table(
     "store",
     (
@@ -147,6 +148,11 @@ TOP = Table(
     (
         Key("listen", LISTEN, "Where Wayline listens, and the bounds on clients."),
         Key("ledger", Either(Off(), LEDGER), "Where every attempt is put on record; false: nowhere."),
+        Key(
+            "state",
+            Either(Off(), STATE),
+            "Where callers' keys are, and what was learnt of targets, over restarts; false: nowhere.",
+        ),
         Key(
             "store",
             STORE,

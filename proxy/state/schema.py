@@ -1,0 +1,44 @@
+"""The database of what outlives a process: its tables, and how it is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+VERSION = 1
+TABLES: tuple[str, ...] = (
+    """CREATE TABLE IF NOT EXISTS learnt (
+        kind TEXT NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, at REAL NOT NULL, PRIMARY KEY (kind, name)
+    ) WITHOUT ROWID""",
+)
+"""learnt: what a part of Wayline knows of the thing of that name, in a form that this part alone reads; `at` is the
+Unix time in seconds at which it was written."""
+
+
+class StateError(Exception):
+    """The database cannot be opened. The message is a sentence for the operator."""
+
+
+def open_database(path: Path, *, busy: float) -> sqlite3.Connection:
+    """A connection that may write. `busy`: seconds to wait for another's lock. Raises `StateError`."""
+    try:
+        connection = sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise StateError(f"{path} cannot be opened: {error}.") from error
+    try:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > VERSION:
+            raise StateError(f"{path} was written by a newer Wayline: update Wayline, or name another file.")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")  # kill -9 loses no commit
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in TABLES:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except (sqlite3.Error, StateError) as error:
+        connection.close()
+        if isinstance(error, StateError):
+            raise
+        raise StateError(f"{path} cannot be opened: {error}.") from error
+    return connection
