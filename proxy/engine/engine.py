@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from math import inf
 from typing import Protocol
 
-from proxy.core.budget import Budget, allowed, earned, spent
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.failure import Failure
 from proxy.core.health import WELL, on_outcome
 from proxy.core.outcome import Finish, Outcome
 from proxy.core.relay import RelayRequest
+from proxy.core.retry_budget import RetryBudget, allowed, earned, spent
 from proxy.core.route import Route
 from proxy.engine.caller import Caller
 from proxy.engine.choices import Choices
@@ -56,10 +56,10 @@ class Engine(Healths):
         self._observe_outcome = tuple(one.observe_outcome for one in observers)
         self._observe_finish = tuple(one.observe_finish for one in observers)
         self._ticking = False
-        self._retries = Budget(RETRY_SHARE, least=RETRY_LEAST, saved=RETRY_LEAST)
+        self._retries = RetryBudget(RETRY_SHARE, least=RETRY_LEAST, saved=RETRY_LEAST)
         self._entered = 0
         """Requests since the retry budget was looked at last."""
-        self._hedges: dict[str, Budget] = {}
+        self._hedges: dict[str, RetryBudget] = {}
         self._latencies: dict[str, deque[float]] = {}
         self.choices = Choices()
 
@@ -170,5 +170,5 @@ class Engine(Healths):
             observe(finish)
 
 
-def _hedges(route: Route) -> Budget:
-    return Budget(0.0 if route.hedge is None else route.hedge.budget)
+def _hedges(route: Route) -> RetryBudget:
+    return RetryBudget(0.0 if route.hedge is None else route.hedge.budget)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Budget(NamedTuple):
+class RetryBudget(NamedTuple):
     """Each request earns `share`; each use costs 1. What was earned fades, so that a quiet hour saves up no storm.
 
     Times are seconds on the engine's clock.
@@ -23,23 +23,23 @@ WINDOW = 10.0
 """Seconds after which what was earned is gone."""
 
 
-def earned(budget: Budget, now: float, requests: int = 1) -> Budget:
+def earned(budget: RetryBudget, now: float, requests: int = 1) -> RetryBudget:
     """So many requests came in since the last time."""
     kept = _kept(budget, now)
     return budget._replace(saved=min(kept + budget.share * requests, budget.most), since=now)
 
 
-def allowed(budget: Budget, now: float) -> bool:
+def allowed(budget: RetryBudget, now: float) -> bool:
     """Is there enough for one use?"""
     return _kept(budget, now) >= 1.0
 
 
-def spent(budget: Budget, now: float) -> Budget:
+def spent(budget: RetryBudget, now: float) -> RetryBudget:
     """One use."""
     return budget._replace(saved=_kept(budget, now) - 1.0, since=now)
 
 
-def _kept(budget: Budget, now: float) -> float:
+def _kept(budget: RetryBudget, now: float) -> float:
     """Towards `least`, over the window: down what was saved, up what was overspent."""
     part = min(max((now - budget.since) / WINDOW, 0.0), 1.0)
     return budget.saved + (budget.least - budget.saved) * part
