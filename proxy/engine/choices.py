@@ -16,7 +16,7 @@ from proxy.core.choice.choose import Choice, choose
 from proxy.core.choice.facts import Facts, facts_of, output_of
 from proxy.core.choice.measured import FRESH, Measured, measure
 from proxy.core.choice.policy import Ucb
-from proxy.core.choice.ranking import Draw, Seen
+from proxy.core.choice.ranking import Closed, Draw, Seen
 from proxy.core.choice.rotation import Turns
 from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import NONE
@@ -37,7 +37,9 @@ _UCB = Ucb()
 class Choices:
     """One for each process."""
 
-    def __init__(self) -> None:
+    def __init__(self, closed: Mapping[str, Closed] | None = None) -> None:
+        """`closed`: targets at a limit of ours, see `Engine.closed`."""
+        self.closed: Mapping[str, Closed] = {} if closed is None else closed
         self.measured: dict[str, Measured] = {}
         self.trials: dict[str, dict[str, Trials]] = {}
         """By route."""
@@ -81,7 +83,7 @@ class Choices:
             last = self.last.get((name, conversation(request.body))) if sticky else None
             hour = time.localtime().tm_hour if policy.rules else 0
         turns = self.turns.get(name, {})
-        return Seen(now, self.measured, self.trials.get(name, {}), turns, busy, last or "", hour or 0)
+        return Seen(now, self.measured, self.trials.get(name, {}), turns, busy, last or "", hour or 0, self.closed)
 
     def note(self, road: Road, request: Request, outcome: Outcome, lane: Lane, now: float, strategy: str) -> None:
         """An attempt of a request that was chosen for has ended: those of routes in plain order cost nothing."""

@@ -11,6 +11,7 @@ from math import inf
 from typing import Protocol
 
 from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.choice.ranking import Closed
 from proxy.core.failure import Failure
 from proxy.core.health import WELL, on_outcome
 from proxy.core.outcome import Finish, Outcome
@@ -61,7 +62,9 @@ class Engine(Healths):
         """Requests since the retry budget was looked at last."""
         self._hedges: dict[str, RetryBudget] = {}
         self._latencies: dict[str, deque[float]] = {}
-        self.choices = Choices()
+        self.closed: dict[str, Closed] = {}
+        """Targets at a limit of ours, which choices leave out. Whoever keeps the limits changes it in place."""
+        self.choices = Choices(self.closed)
 
     def exchange(
         self, road: Road, request: ChatRequest | EmbedRequest, caller: Caller, request_id: str, key: str

@@ -29,6 +29,8 @@ class LeftOut(NamedTuple):
     reason: str
     kind: FailureKind | None = None
     """What it would have refused with; `None`: the request's or the route's own conditions leave it out."""
+    until: float = inf
+    """When that is over, in seconds on the engine's clock."""
 
 
 class Choice(NamedTuple):
@@ -73,6 +75,10 @@ def choose(
     use = _used(policy, asked, seen.hour)
     targets = _inside(use.group, route)
     sifted = _sift(route, policy, targets, asked, use.wish, seen)
+    if seen.closed:
+        sifted = _opened(sifted, seen)
+    if policy.exclude_failed is not None:
+        sifted = _rested(policy.exclude_failed, sifted, seen)
     found = among(sifted.fit, health, seen.now)
     names = {target.name: target for target in found.targets}
     ranker = Ranker(policy, names, asked.facts, seen, draw, use.wish.priority, use.wish.task, custom)
@@ -133,7 +139,7 @@ def _names(group: Group) -> list[str]:
 
 def _sift(route: Route, policy: Policy, targets: list[Target], asked: Asked, wish: Wish, seen: Seen) -> _Sifted:
     """Which of them may be asked this at all."""
-    if asked.plain and wish is NONE and policy.exclude_failed is None:
+    if asked.plain and wish is NONE:
         return _Sifted(targets, [], {})
     fit: list[Target] = []
     left_out: list[LeftOut] = []
@@ -152,7 +158,7 @@ def _sift(route: Route, policy: Policy, targets: list[Target], asked: Asked, wis
             behind[target.name] = quite
     if not fit:
         return _in_doubt(left_out, asked)
-    return _rested(policy, _Sifted(fit, left_out, behind), seen)
+    return _Sifted(fit, left_out, behind)
 
 
 def _why_out(target: Target, asked: Asked, wish: Wish, seen: Seen) -> LeftOut | None:
@@ -171,11 +177,23 @@ def _in_doubt(left_out: list[LeftOut], asked: Asked) -> _Sifted:
     return _Sifted([one.target for one in doubt], rest, {one.target.name: one.reason for one in doubt})
 
 
-def _rested(policy: Policy, sifted: _Sifted, seen: Seen) -> _Sifted:
-    """Without those that failed not long ago, where the route says so and others are left."""
-    if policy.exclude_failed is None:
+def _opened(sifted: _Sifted, seen: Seen) -> _Sifted:
+    """Without those that stand at a limit of ours."""
+    closed = seen.closed
+    out = [
+        LeftOut(one, closed[one.name].reason, FailureKind.RATE_LIMITED, closed[one.name].until)
+        for one in sifted.fit
+        if one.name in closed and closed[one.name].until > seen.now
+    ]
+    if not out:
         return sifted
-    since = seen.now - policy.exclude_failed
+    names = {one.target.name for one in out}
+    return sifted._replace(fit=[t for t in sifted.fit if t.name not in names], left_out=[*sifted.left_out, *out])
+
+
+def _rested(seconds: float, sifted: _Sifted, seen: Seen) -> _Sifted:
+    """Without those that failed not long ago, where others are left."""
+    since = seen.now - seconds
     failed = {t.name for t in sifted.fit if seen.of(t.name).in_a_row and seen.of(t.name).failed_at > since}
     if not failed or len(failed) == len(sifted.fit):
         return sifted
@@ -218,6 +236,9 @@ def refused(route: Route, choice: Choice, now: float) -> Failure:
     reasons += [f"{one.target.name}: {words(one.standing, one.cause, one.until - now)}" for one in skipped]
     more = f"; and {len(reasons) - TOLD} more" if len(reasons) > TOLD else ""
     message = f"No target of route '{route.name}' can take this request: {'; '.join(reasons[:TOLD])}{more}."
+    opens = min(one.until for one in choice.left_out)
+    if opens < min((one.until for one in skipped), default=inf):
+        return Failure(FailureKind.RATE_LIMITED, message, retry_after=max(opens - now, 0.001), ours=True)
     if skipped:
         return nothing_left(route, choice.plan, now)._replace(message=message, ours=True)
     kinds = {one.kind for one in choice.left_out}

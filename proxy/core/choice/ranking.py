@@ -27,6 +27,14 @@ def _nobody(_target: str) -> tuple[int, int | None]:
     return 0, None
 
 
+class Closed(NamedTuple):
+    """A target that stands at a limit of ours: it would be refused by ourselves."""
+
+    reason: str
+    until: float
+    """When it is open again, in seconds on the engine's clock."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What is known at one moment. Seconds are on the engine's clock."""
@@ -42,6 +50,8 @@ class Seen:
     """The target that served this conversation last."""
     hour: int = 0
     """Of the machine's local day."""
+    closed: Mapping[str, Closed] = field(default_factory=dict)
+    """Targets at a limit of ours; usually none."""
 
     def of(self, target: str) -> Measured:
         return self.measured.get(target, FRESH)

@@ -13,7 +13,7 @@ from proxy.core.ability import CAPABILITIES, UNKNOWN, Ability
 from proxy.core.choice.choose import refused
 from proxy.core.choice.facts import Facts, facts_of, look
 from proxy.core.choice.measured import Measured
-from proxy.core.choice.ranking import Seen
+from proxy.core.choice.ranking import Closed, Seen
 from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import Wish
 from proxy.core.failure import FailureKind
@@ -92,6 +92,27 @@ def test_where_one_that_could_is_only_out_of_order_the_caller_is_asked_to_come_b
     failure = refused(which, chosen(which, asked(50_000), Seen(now=10.0), health=cooling), 10.0)
     assert (failure.kind, failure.retry_after, failure.ours) == (FailureKind.RATE_LIMITED, 20.0, True)
     assert "a/small: context 8,192 < 50,000; b/large: cooling for 20 s (rate_limited)" in failure.message
+
+
+def test_a_target_at_a_limit_of_ours_is_left_out_with_its_reason_until_it_is_open_again() -> None:
+    which = route(SMALL, LARGE)
+    closed = {"b/large": Closed("60 requests a minute are used up", 40.0)}
+    choice = chosen(which, asked(plain=True), Seen(now=10.0, closed=closed))
+    assert (names(choice), reasons(choice)) == (["a/small"], {"b/large": "60 requests a minute are used up"})
+    assert names(chosen(which, asked(plain=True), Seen(now=41.0, closed=closed))) == ["a/small", "b/large"]
+
+
+def test_where_only_limits_of_ours_are_in_the_way_the_caller_is_told_when_the_first_of_them_is_over() -> None:
+    which = route(SMALL, LARGE, UNKNOWN_ONE)
+    closed = {"b/large": Closed("5 at once", 40.0), "d/unknown": Closed("60 a minute", 25.0)}
+    failure = refused(which, chosen(which, asked(50_000), Seen(now=10.0, closed=closed)), 10.0)
+    assert (failure.kind, failure.verdict.status, failure.retry_after) == (FailureKind.RATE_LIMITED, 429, 15.0)
+    assert "a/small: context 8,192 < 50,000; b/large: 5 at once; d/unknown: 60 a minute" in failure.message
+    cooling = {"d/unknown": Health(cool_until=12.0, cooled_at=1.0, cause=FailureKind.OVERLOADED)}
+    only = {"b/large": Closed("5 at once", 40.0)}
+    choice = chosen(which, asked(50_000), Seen(now=10.0, closed=only), health=cooling)
+    failure = refused(which, choice, 10.0)
+    assert (failure.kind, failure.retry_after) == (FailureKind.OVERLOADED, 2.0)
 
 
 @pytest.mark.parametrize(
