@@ -45,6 +45,7 @@ class ParrotDialect:
     prefill: Prefill | None = None
     repeatable = False
     speaks: frozenset[str] = frozenset()
+    translates = True
     stream_type = b"ndjson"
 
     def __init__(self, where: Address, backend: Backend, target: Target) -> None:

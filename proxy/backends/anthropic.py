@@ -59,6 +59,7 @@ class AnthropicDialect:
     """One target at Anthropic, or at a server that speaks its API; see `proxy.core.dialect.Dialect`."""
 
     speaks = frozenset({"messages", COUNT})
+    translates = True
     stream_type = b"event-stream"
     repeatable = False
 

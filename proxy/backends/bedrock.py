@@ -33,6 +33,7 @@ class BedrockDialect:
     """One model on Bedrock; see `proxy.core.dialect.Dialect`."""
 
     speaks: frozenset[str] = frozenset()
+    translates = True
     stream_type = b"vnd.amazon.eventstream"
     repeatable = False
 

@@ -52,6 +52,7 @@ class GeminiDialect:
     """One of Google's models; see `proxy.core.dialect.Dialect`."""
 
     speaks: frozenset[str] = frozenset()
+    translates = True
     stream_type = b"event-stream"
     repeatable = False
 

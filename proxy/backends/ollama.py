@@ -62,6 +62,7 @@ class OllamaDialect:
     """
 
     speaks: frozenset[str] = frozenset()
+    translates = True
     stream_type = b"ndjson"
     repeatable = False
 

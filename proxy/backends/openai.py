@@ -30,6 +30,7 @@ class OpenAIDialect:
     """One target at an OpenAI-speaking backend; see `proxy.core.dialect.Dialect`."""
 
     speaks: frozenset[str] = frozenset()
+    translates = False
     stream_type = b"event-stream"
 
     __slots__ = (

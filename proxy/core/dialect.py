@@ -140,6 +140,12 @@ class Dialect(Protocol):
         ...
 
     @property
+    def translates(self) -> bool:
+        """It writes answers anew in OpenAI's words, and needs a `Stamp` for them even where nothing came in another
+        API's words."""
+        ...
+
+    @property
     def stream_type(self) -> bytes:
         """What the content type of its streams holds, in lower case (`event-stream`)."""
         ...

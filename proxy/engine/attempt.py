@@ -201,7 +201,7 @@ class Attempt(Outgoing):
 
     def _stamp(self) -> Stamp:
         request, exchange = self._request, self._exchange
-        if not isinstance(request, ChatRequest):
+        if not isinstance(request, ChatRequest) or (request.native is None and not self.lane.dialect.translates):
             return UNSTAMPED
         stamp: Stamp = _new(
             Stamp, (f"chatcmpl-{exchange.request_id}", int(exchange.started_at), request[1], self.native)
