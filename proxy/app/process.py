@@ -19,6 +19,7 @@ from proxy.config.values import Config
 from proxy.core.health import Health
 from proxy.core.secret import Secret
 from proxy.engine.engine import Engine
+from proxy.engine.events import Events
 from proxy.engine.keys import BackendKey
 from proxy.inbound.responses_kept import KeptResponses
 from proxy.inbound.ways import WAYS
@@ -58,10 +59,11 @@ class Process:
         self.ledger: SqliteLedger | NullLedger
         self.ledger = NullLedger() if config.ledger is None else open_ledger(config.ledger, log.event)
         self.metrics = Metrics(series(config), self._readings, shared)
-        self.engine = Engine(self.net, self.ledger, (self.metrics, log))
+        self.events = Events()
+        self.engine = Engine(self.net, self.ledger, (self.metrics, log, self.events))
         self.engine.on_circuit = self._circuit
         self.engine.on_key = self._key
-        self.runtime = Runtime(build(config, int(time.time()), net=self.net), self.engine, log.event, load, self._adopt)
+        self.runtime = Runtime(build(config, int(time.time()), net=self.net), self.engine, self._say, load, self._adopt)
         self.store = SqliteStore(config.store.path, config.store.days, log.event) if config.store else None
         self.state = State(config.state, log.event) if config.state else None
         ways = WAYS if self.store is None else {**WAYS, "/responses": KeptResponses(self.store)}
@@ -89,19 +91,28 @@ class Process:
         self.metrics.relayout(series(desk.config))
         self.log.hide(secrets(desk.config))
 
+    def _say(self, level: str, name: str, /, **fields: object) -> None:
+        self.log.event(level, name, **fields)
+        if name == "config.loaded":
+            self.events.tell("reload", ok=True, routes=fields["routes"])
+        elif name == "config.rejected":
+            self.events.tell("reload", ok=False, reason=fields["reason"])
+
     def _circuit(self, target: str, before: Health, after: Health) -> None:
         if after.opened > before.opened:
             cause = after.cause.value if after.cause is not None else ""
             wait = round(after.open_until - after.opened_at, 1)
             self.log.event("warning", "circuit.opened", target=target, cause=cause, for_s=wait)
+            self.events.tell("circuit", target=target, state="open", cause=cause, for_s=wait)
         elif not after.opened:
             self.log.event("info", "circuit.closed", target=target)
+            self.events.tell("circuit", target=target, state="closed")
 
     def _key(self, backend: str, key: BackendKey, seconds: float) -> None:
         cause = key.health.cause.value if key.health.cause is not None else ""
-        self.log.event(
-            "warning", "key.rests", backend=backend, key=key.fingerprint, cause=cause, for_s=round(seconds, 1)
-        )
+        rests = {"backend": backend, "key": key.fingerprint, "cause": cause, "for_s": round(seconds, 1)}
+        self.log.event("warning", "key.rests", **rests)
+        self.events.tell("key_rests", **rests)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncGenerator[None]:
