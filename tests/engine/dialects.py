@@ -35,6 +35,7 @@ class Messages(OpenAIDialect):
     """It speaks `messages` as well: such a request goes out, and its answer comes back, as it is."""
 
     __slots__ = ()
+    translates = True
     speaks = frozenset({"messages"})
 
     def chat(self, request: ChatRequest) -> Prepared | Failure:
