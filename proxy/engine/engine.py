@@ -18,6 +18,7 @@ from proxy.core.outcome import Finish, Outcome
 from proxy.core.relay import RelayRequest
 from proxy.core.retry_budget import RetryBudget, allowed, earned, spent
 from proxy.core.route import Route
+from proxy.engine.admission import Admission
 from proxy.engine.caller import Caller
 from proxy.engine.choices import Choices
 from proxy.engine.exchange import Exchange
@@ -65,6 +66,8 @@ class Engine(Healths):
         self.closed: dict[str, Closed] = {}
         """Targets at a limit of ours, which choices leave out. Whoever keeps the limits changes it in place."""
         self.choices = Choices(self.closed)
+        self.admission: Admission | None = None
+        """Limits, queue and budgets; `None`: none is configured."""
 
     def exchange(
         self, road: Road, request: ChatRequest | EmbedRequest, caller: Caller, request_id: str, key: str

@@ -11,22 +11,18 @@ from typing import TYPE_CHECKING
 from proxy.core import attempt as machine
 from proxy.core.call import Headers
 from proxy.core.chat import ChatRequest, Completion, Embedding, EmbedRequest
-from proxy.core.choice.choose import Choice, refused
 from proxy.core.failure import Failure
 from proxy.core.limits import wait_ahead
 from proxy.core.outcome import Ended, How
-from proxy.core.plan import Plan, asked_for_time, nothing_left, plan
-from proxy.core.route import OnCut, Route
+from proxy.core.route import OnCut
 from proxy.core.ways import Way
 from proxy.engine.account import finish_of, outcome_of
 from proxy.engine.attempt import Attempt
 from proxy.engine.caller import NOBODY, Caller, Won
-from proxy.engine.choices import only_those
 from proxy.engine.keys import OF_THE_KEY
-from proxy.engine.lane import Planned, Road
+from proxy.engine.lane import Road
 from proxy.engine.mending import Mending, holds_structure
-from proxy.engine.roads import MAX_DIRECT
-from proxy.engine.sending import Sending
+from proxy.engine.starting import Starting
 
 if TYPE_CHECKING:
     from proxy.engine.engine import Engine
@@ -38,7 +34,7 @@ DRAIN = 1.0
 _SERVED = Ended.SERVED  # reading a member off its class costs 0.13 us in Python 3.11
 
 
-class Exchange(Sending):
+class Exchange(Starting):
     """Created for each request; `start`, then told of `gone` and `ready` by the client's side."""
 
     # Attributes of the class that stand for "not yet" or "not so": an instance sets only what is otherwise.
@@ -48,10 +44,6 @@ class Exchange(Sending):
     _wait: asyncio.TimerHandle | None = None
     _spent: Decimal | None = None
     _last_cost: Decimal | None = None
-    choice: Choice | None = None
-    """Why it goes where it goes; `None`: all targets of its route were fit for it, in their order."""
-    _usual: machine.Usual | None = None
-    """Nothing out of the way has happened yet, as far as `_state` is still its first."""
 
     def __init__(
         self,
@@ -106,74 +98,6 @@ class Exchange(Sending):
         return None if self._mending is None else self._mending.story
 
     # From the client's side --------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Plan, and send the first attempt."""
-        engine, road = self.engine, self.road
-        chat = isinstance(self.request, ChatRequest)
-        route = road.route if chat else road.vectors
-        engine.enter(self)
-        if route.hedge is not None:
-            engine.may_hedge_later(route, self.began)
-        wish = self.request.wish
-        if (not road.simple or wish is not None) and (
-            route.policy is not None or wish is not None or not road.plain(self.request)
-        ):
-            self._start_by_choice(route)
-        elif route.targets and not engine.trouble:
-            self._usual = road.usual if chat else road.usual_vectors
-            self._state, commands = self._usual.begun
-            self._run(commands)
-        else:
-            self._start_by_plan(route)
-
-    def _start_by_choice(self, route: Route) -> None:
-        """By what the request needs and its route says: see `choose`."""
-        engine = self.engine
-        choice = engine.choices.choose(self.road, self.request, self.key, engine.trouble, self.began)
-        self.choice = choice
-        chosen = choice.plan
-        if len(chosen.targets) + len(chosen.skipped) < len(route.targets):
-            self.road = only_those(self.road, route, choice)
-            route = self.road.route
-        self._anyway = chosen.anyway
-        waits = asked_for_time(chosen, self.began) if chosen.skipped else ()
-        self._state = machine.State(route, chosen.targets, failures=waits)
-        if chosen.targets:
-            self._feed(machine.Begin())
-        else:
-            self._refuse(refused(route, choice, self.began))
-
-    def _start_by_plan(self, route: Route) -> None:
-        plans = self.engine.plans
-        known = plans.get(route.name)
-        if known is None or known.route is not route or self.began >= known.until:
-            chosen = plan(route, self.engine.trouble, self.began)
-            waits = asked_for_time(chosen, self.began) if chosen.skipped else ()
-            if waits or not chosen.targets:
-                self._start_short(route, chosen, waits)
-                return
-            known = Planned(route, chosen.until, chosen.anyway, machine.usual(route, chosen.targets))
-            if len(plans) >= MAX_DIRECT:
-                plans.clear()
-            plans[route.name] = known
-        self._anyway = known.anyway
-        self._usual = known.usual
-        self._state, commands = known.usual.begun
-        self._run(commands)
-
-    def _start_short(self, route: Route, chosen: Plan, waits: tuple[Failure, ...]) -> None:
-        """Some targets asked for time, or there is none to be tried."""
-        self._anyway = chosen.anyway
-        self._state = machine.State(route, chosen.targets, failures=waits)
-        if chosen.targets:
-            self._feed(machine.Begin())
-        else:
-            self._refuse(nothing_left(route, chosen, self.began))
-
-    def _refuse(self, failure: Failure) -> None:
-        self._state = self._state._replace(phase=machine.Phase.OVER)
-        self._run((machine.Refuse(failure, failure.retry_after),))
 
     def gone(self) -> None:
         """The client left."""
@@ -268,7 +192,10 @@ class Exchange(Sending):
         lane = attempt.lane
         lane.leave()
         outcome = outcome_of(self, attempt, ended, failure, now)
-        self.engine.on_outcome(outcome, failure, lane, sent=attempt.began, now=now)
+        engine = self.engine
+        engine.on_outcome(outcome, failure, lane, sent=attempt.began, now=now)
+        if engine.admission is not None:
+            engine.admission.settle(self, number, outcome)
         if self._state.route.hedge is not None:
             self.engine.note_latency(outcome)
         if self.choice is not None:
@@ -293,10 +220,8 @@ class Exchange(Sending):
 
     def _close(self, command: machine.Refuse | machine.Break | machine.Vanish) -> None:
         if isinstance(command, machine.Refuse):
-            failure = command.failure
-            target = "" if self._attempt is None else self._attempt.lane.target.name
-            self._caller.refuse(failure, command.retry_after, target, self._state.sends - self._unsent)
-            self._over(Ended.FAILED, failure, failure.verdict.status)
+            if not self._waits_again(command.failure):
+                self._refused(command.failure, command.retry_after)
         elif isinstance(command, machine.Break):
             attempt = self._attempt
             chars = 0 if attempt is None else attempt.chars
@@ -307,6 +232,11 @@ class Exchange(Sending):
         else:
             self._over(Ended.CANCELLED, machine.GONE, machine.GONE.verdict.status)
 
+    def _refused(self, failure: Failure, retry_after: float | None) -> None:
+        target = "" if self._attempt is None else self._attempt.lane.target.name
+        self._caller.refuse(failure, retry_after, target, self._state.sends - self._unsent)
+        self._over(Ended.FAILED, failure, failure.verdict.status)
+
     def _over(self, ended: Ended, failure: Failure | None, status: int) -> None:
         if self._wait is not None:
             self._wait.cancel()
@@ -314,6 +244,8 @@ class Exchange(Sending):
         self._attempt = None  # or each would keep the other until the next garbage collection
         self._caller = NOBODY
         self.engine.leave(self)
+        if self.engine.admission is not None:
+            self.engine.admission.leave(self)
         self.engine.on_finish(
             finish_of(self, attempt, ended, failure, status, sends=self._state.sends - self._unsent, spent=self._spent)
         )

@@ -85,13 +85,9 @@ class RelayExchange(Exchange):
         self.stream = request.stream
         self.holds = self.stream and road.route.on_cut is OnCut.HOLD
 
-    def start(self) -> None:
+    def set_out(self) -> None:
         """Its targets are tried in the route's order."""
-        engine, route = self.engine, self.road.route
-        engine.enter(self)
-        if route.hedge is not None:
-            engine.may_hedge_later(route, self.began)
-        self._start_by_plan(route)
+        self._start_by_plan(self.road.route)
 
     def _deliver(self, number: int) -> None:
         attempt = self._attempt

@@ -149,6 +149,13 @@ class Sending(Timed):
         if not lane.enter():
             self._not_sent(number, FULL)
             return
+        admission = self.engine.admission
+        if admission is not None:
+            failure = admission.reserve(self, lane, number, now)  # type: ignore[arg-type]  # it is one
+            if failure is not None:
+                lane.leave()
+                self._not_sent(number, failure)
+                return
         attempt = self._made(self, request, lane, number, now, prepared, how, seam)  # type: ignore[arg-type]  # it is one
         attempt.unsent = self._unsent
         if self._mending is not None and how is not _FRESH:

@@ -1,0 +1,138 @@
+"""How an exchange begins: let in, planned, and sent; or kept waiting, or refused before anything was sent."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from proxy.core import attempt as machine
+from proxy.core.chat import ChatRequest
+from proxy.core.choice.choose import Choice, refused
+from proxy.core.failure import Failure
+from proxy.core.plan import Plan, asked_for_time, nothing_left, plan
+from proxy.core.route import Route
+from proxy.engine.choices import only_those
+from proxy.engine.lane import Planned
+from proxy.engine.roads import MAX_DIRECT
+from proxy.engine.sending import Sending
+
+if TYPE_CHECKING:
+    from proxy.engine.lane import Road
+
+_OUTSIDE = machine.State(Route("", ()), ())
+
+
+class Starting(Sending):
+    """The part of an `Exchange` that comes before its first attempt."""
+
+    began: float
+    key: str
+    _state: machine.State = _OUTSIDE
+    """Until it sets out: whoever waits can leave, or be too late, and nothing is live."""
+    _usual: machine.Usual | None = None
+    """Nothing out of the way has happened yet, as far as `_state` is still its first."""
+    choice: Choice | None = None
+    """Why it goes where it goes; `None`: all targets of its route were fit for it, in their order."""
+    _whole_road: Road | None = None
+    """All of its route, where it goes along a part of it."""
+
+    @abstractmethod
+    def _run(self, commands: tuple[machine.Command, ...]) -> None: ...
+
+    def start(self) -> None:
+        """Its times are watched from now on; it sets out at once, or when it is let in."""
+        engine = self.engine
+        engine.enter(self)  # type: ignore[arg-type]  # every one is an `Exchange`
+        if self.road.route.hedge is not None:
+            engine.may_hedge_later(self.road.route, self.began)
+        if engine.admission is None or engine.admission.admit(self):  # type: ignore[arg-type]
+            self.set_out()
+
+    def set_out(self) -> None:
+        """Plan, and send the first attempt."""
+        engine, road = self.engine, self.road
+        chat = isinstance(self.request, ChatRequest)
+        route = road.route if chat else road.vectors
+        wish = self.request.wish
+        if (not road.simple or wish is not None) and (
+            route.policy is not None or wish is not None or not road.plain(self.request)
+        ):
+            self._start_by_choice(route)
+        elif route.targets and not engine.trouble:
+            self._usual = road.usual if chat else road.usual_vectors
+            self._state, commands = self._usual.begun
+            self._run(commands)
+        else:
+            self._start_by_plan(route)
+
+    def refuse(self, failure: Failure) -> None:
+        """It is not let in, or waited for nothing: the caller is told."""
+        self._state = self._state._replace(phase=machine.Phase.OVER)
+        self._refused(failure, failure.retry_after)
+
+    @abstractmethod
+    def _refused(self, failure: Failure, retry_after: float | None) -> None: ...
+
+    def _waits_again(self, failure: Failure) -> bool:
+        """Nothing was sent, and nothing can be now; where a place will be free in time it waits for that."""
+        admission = self.engine.admission
+        if admission is None or self._state.sends > self._unsent:
+            return False
+        if not admission.full(self, failure):  # type: ignore[arg-type]
+            return False
+        self._state = _OUTSIDE
+        self._usual = self.choice = None
+        self._unsent = 0
+        self._anyway = False
+        if self._whole_road is not None:
+            self.road = self._whole_road
+        return True
+
+    def _start_by_choice(self, route: Route) -> None:
+        """By what the request needs and its route says: see `choose`."""
+        engine = self.engine
+        choice = engine.choices.choose(self.road, self.request, self.key, engine.trouble, self.began)
+        self.choice = choice
+        chosen = choice.plan
+        if len(chosen.targets) + len(chosen.skipped) < len(route.targets):
+            self._whole_road = self.road
+            self.road = only_those(self.road, route, choice)
+            route = self.road.route
+        self._anyway = chosen.anyway
+        waits = asked_for_time(chosen, self.began) if chosen.skipped else ()
+        self._state = machine.State(route, chosen.targets, failures=waits)
+        if chosen.targets:
+            self._feed(machine.Begin())
+        else:
+            self._give_up(refused(route, choice, self.began))
+
+    def _start_by_plan(self, route: Route) -> None:
+        plans = self.engine.plans
+        known = plans.get(route.name)
+        if known is None or known.route is not route or self.began >= known.until:
+            chosen = plan(route, self.engine.trouble, self.began)
+            waits = asked_for_time(chosen, self.began) if chosen.skipped else ()
+            if waits or not chosen.targets:
+                self._start_short(route, chosen, waits)
+                return
+            known = Planned(route, chosen.until, chosen.anyway, machine.usual(route, chosen.targets))
+            if len(plans) >= MAX_DIRECT:
+                plans.clear()
+            plans[route.name] = known
+        self._anyway = known.anyway
+        self._usual = known.usual
+        self._state, commands = known.usual.begun
+        self._run(commands)
+
+    def _start_short(self, route: Route, chosen: Plan, waits: tuple[Failure, ...]) -> None:
+        """Some targets asked for time, or there is none to be tried."""
+        self._anyway = chosen.anyway
+        self._state = machine.State(route, chosen.targets, failures=waits)
+        if chosen.targets:
+            self._feed(machine.Begin())
+        else:
+            self._give_up(nothing_left(route, chosen, self.began))
+
+    def _give_up(self, failure: Failure) -> None:
+        self._state = self._state._replace(phase=machine.Phase.OVER)
+        self._run((machine.Refuse(failure, failure.retry_after),))
