@@ -72,6 +72,10 @@ class Outcome(NamedTuple):
     how: How = How.FRESH
     endpoint: str = "chat"
     """As in `Finish`."""
+    agent: str = ""
+    """Which agent of the caller's it was for, as the caller says (at most 64 characters); empty: it does not say."""
+    tags: tuple[str, ...] = ()
+    """What its cost counts under besides: the caller's words and those of its key, in order, each once."""
 
 
 class Finish(NamedTuple):
@@ -95,3 +99,12 @@ class Finish(NamedTuple):
     failure: FailureKind | None
     cost: Decimal | None
     key: str
+    agent: str = ""
+    tags: tuple[str, ...] = ()
+    """Both as in `Outcome`."""
+    queued: float = 0.0
+    """Seconds that it waited for its turn before anything was sent."""
+    strategy: str = ""
+    """What its targets were put in order by; empty: they were tried as written."""
+    rule: int | None = None
+    """The place of the rule of its route that held, from 1."""

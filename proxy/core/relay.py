@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.choice.wish import Wish
 from proxy.core.dialect import Decoder, Prepared
 from proxy.core.failure import Failure
 from proxy.core.usage import Usage
@@ -52,8 +53,8 @@ class RelayRequest(NamedTuple):
     """Its answer is handed on while it comes, unless that turns out to be no stream."""
     content_type: str = "application/json"
     span: tuple[int, int] | None = None
-    wish: None = None
-    """What a caller asks of targets is not asked here: they are tried in the route's order."""
+    wish: Wish | None = None
+    """Of what a caller asks, only whose it is (agent, tags) counts here: targets are tried in the route's order."""
 
 
 class Relayed(NamedTuple):

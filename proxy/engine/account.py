@@ -66,6 +66,8 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
             attempt.model,
             attempt.how,
             endpoint_of(exchange),
+            exchange.agent,
+            exchange.tags,
         ),
     )
 
@@ -92,6 +94,7 @@ def finish_of(
     """The end of a request whose last attempt is given: `status` is what the client got, `spent` what all cost."""
     began = exchange.began
     first = None if attempt is None else attempt.first_content
+    choice = exchange.choice
     return _new(
         Finish,
         (
@@ -109,5 +112,10 @@ def finish_of(
             None if failure is None else failure.kind,
             spent,
             exchange.key,
+            exchange.agent,
+            exchange.tags,
+            exchange.queued,
+            "" if choice is None or choice.strategy == "order" else choice.strategy,
+            None if choice is None or choice.rule is None else choice.rule + 1,
         ),
     )

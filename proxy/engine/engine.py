@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Protocol
 
@@ -68,6 +68,8 @@ class Engine(Healths):
         self.choices = Choices(self.closed)
         self.admission: Admission | None = None
         """Limits, queue and budgets; `None`: none is configured."""
+        self.key_tags: Mapping[str, tuple[str, ...]] = {}
+        """The tags of callers' keys, in order, by the names of those keys that have any."""
 
     def exchange(
         self, road: Road, request: ChatRequest | EmbedRequest, caller: Caller, request_id: str, key: str

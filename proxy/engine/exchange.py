@@ -22,6 +22,7 @@ from proxy.engine.caller import NOBODY, Caller, Won
 from proxy.engine.keys import OF_THE_KEY
 from proxy.engine.lane import Road
 from proxy.engine.mending import Mending, holds_structure
+from proxy.engine.records import OnRecord
 from proxy.engine.starting import Starting
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ DRAIN = 1.0
 _SERVED = Ended.SERVED  # reading a member off its class costs 0.13 us in Python 3.11
 
 
-class Exchange(Starting):
+class Exchange(Starting, OnRecord):
     """Created for each request; `start`, then told of `gone` and `ready` by the client's side."""
 
     # Attributes of the class that stand for "not yet" or "not so": an instance sets only what is otherwise.
@@ -69,6 +70,8 @@ class Exchange(Starting):
         self._live: dict[int, Attempt] = {}
         self._said = self.began
         """When the client last got a comment."""
+        if request.wish is not None or engine.key_tags:
+            self._belongs(request.wish, engine.key_tags.get(key, ()))
         if self.stream:
             self._for_stream()
 

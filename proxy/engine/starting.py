@@ -54,9 +54,8 @@ class Starting(Sending):
         chat = isinstance(self.request, ChatRequest)
         route = road.route if chat else road.vectors
         wish = self.request.wish
-        if (not road.simple or wish is not None) and (
-            route.policy is not None or wish is not None or not road.plain(self.request)
-        ):
+        wishes = wish is not None and wish.for_targets
+        if (not road.simple or wishes) and (route.policy is not None or wishes or not road.plain(self.request)):
             self._start_by_choice(route)
         elif route.targets and not engine.trouble:
             self._usual = road.usual if chat else road.usual_vectors

@@ -13,11 +13,11 @@ COLUMNS = (
     "request_id, attempt, route, target, backend, key, model, ended, failure, status, stream, "
     "started_at, sent, first_byte, first_content, last, "
     "input, output, cached_input, cache_write, reasoning, usage_source, price, cost, maybe_billed, how, "
-    "endpoint"
+    "endpoint, agent, tags"
 )
 WIDTH = COLUMNS.count(",") + 1
-_OLD_WIDTH = WIDTH - 1
-"""Of a row that 0.1 left in a journal: without its endpoint."""
+_OLD_WIDTHS = (26, 27)
+"""Of rows that 0.1 and 0.2 left in a journal: without endpoint; without agent and tags."""
 MAX_ROW = 8 * 1024
 """Bytes of a row at most. Only a text that an upstream made up (its model's name) could be longer: it is cut."""
 _MAX_TEXT = 200
@@ -34,7 +34,7 @@ def encode(outcome: Outcome) -> bytes:
     # fmt: off
     (
         request_id, attempt, route, target, backend, ended, failure, status, stream, started_at, sent, first_byte,
-        first_content, last, usage, price, cost, maybe_billed, key, model, how, endpoint,
+        first_content, last, usage, price, cost, maybe_billed, key, model, how, endpoint, agent, tags,
     ) = outcome
     # fmt: on
     if usage is None:
@@ -50,7 +50,7 @@ def encode(outcome: Outcome) -> bytes:
         started_at, sent, first_byte, first_content, last,
         tokens_in, tokens_out, cached, written, reasoning, source,
         None if price is None else price_text(price), None if cost is None else str(cost), maybe_billed, how._value_,
-        endpoint,
+        endpoint, agent or None, orjson.dumps(tags).decode("utf-8") if tags else None,
     )
     # fmt: on
     try:
@@ -63,8 +63,8 @@ def encode(outcome: Outcome) -> bytes:
 def decode(data: bytes) -> list[Any]:
     """The row's values, ready for the table. Raises `ValueError` for anything but a row."""
     row = orjson.loads(data)
-    if type(row) is list and len(row) == _OLD_WIDTH:
-        row.append(None)
+    if type(row) is list and len(row) in _OLD_WIDTHS:
+        row += [None] * (WIDTH - len(row))
     if type(row) is not list or len(row) != WIDTH:
         raise ValueError("not a row of the ledger")
     return row

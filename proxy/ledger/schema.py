@@ -19,6 +19,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE journals (token TEXT PRIMARY KEY, position INTEGER) WITHOUT ROWID",
     ),
     ("ALTER TABLE attempts ADD COLUMN endpoint TEXT",),
+    ("ALTER TABLE attempts ADD COLUMN agent TEXT", "ALTER TABLE attempts ADD COLUMN tags TEXT"),
 )
 """Step n leads from version n to n + 1. A step that was released is never changed, only followed by another.
 
@@ -27,6 +28,7 @@ after it; usage_source is reported, estimated or absent; price is JSON (dollars 
 when); cost is dollars in decimal text, NULL when unknown; how is
 fresh, or how a cut answer was gone on with. A request id may be a client's own, so it is not unique.
 endpoint is `chat`, `embed`, `rerank`, …, NULL in rows from before it was noted.
+agent is the caller's word, NULL where it said none; tags is a JSON array of texts, NULL where there are none.
 journals: how far each was brought in, written in the same transaction as the rows, so that no row comes twice.
 """
 

@@ -57,6 +57,11 @@ class JsonLines:
             failure,
             cost,
             key,
+            agent,
+            _,
+            queued,
+            strategy,
+            rule,
         ) = finish
         # Put together by hand, which takes half as long as a dict and its dump: every text in it is quoted already,
         # or one of our own words.
@@ -73,6 +78,14 @@ class JsonLines:
         line += ',"cost_usd":null' if cost is None else f',"cost_usd":{cost!s}'
         if key:
             line += f',"key":{scrub.quoted(key)}'
+        if agent:
+            line += f',"agent":{scrub.quoted(agent)}'
+        if queued:
+            line += f',"queued_s":{queued:.6f}'
+        if strategy:
+            line += f',"strategy":"{strategy}"'
+        if rule is not None:
+            line += f',"rule":{rule}'
         return (line + "}\n").encode()
 
     def happening(self, happening: Happening, scrub: Scrubber) -> bytes:
@@ -118,6 +131,10 @@ class PrettyLines:
             parts.append(f"first {finish.first_content:.2f} s")
         if finish.attempts > 1:
             parts.append(f"{finish.attempts} attempts")
+        if finish.queued:
+            parts.append(f"queued {finish.queued:.2f} s")
+        if finish.strategy:
+            parts.append(finish.strategy)
         if finish.ended is not Ended.SERVED:
             parts.append(finish.ended.value)
         if finish.failure is not None:

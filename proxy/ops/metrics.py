@@ -94,6 +94,8 @@ class Metrics:
             _,
             _,
             _,
+            _,
+            _,
         ) = outcome
         cells = self._cells
         try:
@@ -125,7 +127,7 @@ class Metrics:
 
     def observe_finish(self, finish: Finish) -> None:
         """Count a request."""
-        (_, route, _, attempts, status, _, endpoint, _, seconds, _, _, _, _, _) = finish
+        (_, route, _, attempts, status, _, endpoint, _, seconds, _, _, _, _, _, _, _, _, _, _) = finish
         cells = self._cells
         line = self._lines.get(route) or self._lines[""]
         requests, duration, attempts_, failovers = line

@@ -24,7 +24,7 @@ from proxy.wire.relays import Handed, relay_request
 from proxy.wire.rendered import Rendered
 from proxy.wire.reply import Endpoint, Formed, Inbound, Reply, Worded
 from proxy.wire.request_id import request_id
-from proxy.wire.wishes import HEADER, MEMBER, wish_in, with_wish, without
+from proxy.wire.wishes import AGENT, HEADER, MEMBER, wish_in, with_wish, without
 from proxy.wire.wording import worded
 
 Read = Callable[[bytes, int], "ChatRequest | EmbedRequest | BadBody"]
@@ -91,7 +91,7 @@ class Front:
             unknown = model_not_found(request.model, desk.roads.nearest(request.model))
             self._refuse(reply, unknown, rid, _WORDS[read], caller)
             return
-        if MEMBER in request.body or HEADER in inbound.fields or road.headers:
+        if MEMBER in request.body or HEADER in inbound.fields or AGENT in inbound.fields or road.headers:
             wished = with_wish(request, inbound.fields, road.headers)
             if isinstance(wished, Refusal):
                 self._refuse(reply, wished, rid, _WORDS[read], caller)
@@ -143,6 +143,12 @@ class Front:
             unknown = model_not_found(request.model, desk.roads.nearest(request.model))
             self._refuse(reply, unknown, rid, relay.name, caller)
             return
+        if HEADER in inbound.fields or AGENT in inbound.fields:
+            wish = wish_in(inbound.fields, None)
+            if isinstance(wish, Refusal):
+                self._refuse(reply, wish, rid, relay.name, caller)
+                return
+            request = request._replace(wish=wish)
         exchange = self._engine.relay(road, request, Handed(reply, rid, road.route.name), rid, caller)
         reply.watch(exchange.gone, exchange.ready)
         exchange.start()

@@ -1,4 +1,5 @@
-"""What a caller asks of targets: the header `x-wayline-prefer` and the body's `wayline`, which goes no further."""
+"""What a caller asks of targets: the header `x-wayline-prefer` and the body's `wayline`, which goes no further. And for
+which of its agents it asks: `x-wayline-agent`."""
 
 from __future__ import annotations
 
@@ -8,10 +9,11 @@ from typing import Any
 import orjson
 
 from proxy.core.chat import ChatRequest, EmbedRequest
-from proxy.core.choice.wish import NONE, Unclear, Wish, wish_of, wish_of_header
+from proxy.core.choice.wish import LABEL, NONE, Unclear, Wish, label_of, wish_of, wish_of_header
 from proxy.wire.errors import Refusal, refusal
 
 HEADER = b"x-wayline-prefer"
+AGENT = b"x-wayline-agent"
 MEMBER = "wayline"
 
 
@@ -39,15 +41,25 @@ def wish_in(
     fields: Mapping[bytes, bytes], said: object, looked_at: frozenset[bytes] = frozenset()
 ) -> Wish | Refusal | None:
     """Of header and body together; `None`: nothing is asked for."""
-    header = fields.get(HEADER)
+    header, agent = fields.get(HEADER), fields.get(AGENT)
     wish = NONE
     try:
         if said is not None:
             wish = wish_of(said)
         if header is not None:
             wish = wish.along(wish_of_header(header.decode("latin-1")))
+        if agent:
+            wish = wish._replace(agent=_label(agent))
     except Unclear as error:
         return refusal(400, str(error), "invalid_preference", param=error.param)
     if looked_at:
         wish = wish._replace(headers=tuple((name, fields[name]) for name in looked_at if name in fields))
     return None if wish == NONE else wish
+
+
+def _label(value: bytes) -> str:
+    try:
+        return label_of(value.decode("latin-1"))
+    except ValueError:
+        name = AGENT.decode()
+        raise Unclear(name, f"'{name}' must be {LABEL}.") from None

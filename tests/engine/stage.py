@@ -15,6 +15,7 @@ from proxy.config.load import load, read_secret
 from proxy.config.values import Config
 from proxy.core.call import Headers, HttpCall, Origin
 from proxy.core.chat import ChatRequest, EmbedRequest, Native
+from proxy.core.choice.wish import Wish
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Finish, Outcome
 from proxy.engine.caller import Won
@@ -261,15 +262,16 @@ class Stage:
         embed: bool = False,
         slow: bool = False,
         native: Native | None = None,
+        wish: Wish | None = None,
         **more: Any,
     ) -> Asked:
         """A request, started. `more` goes into its body."""
         body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": "Say hello."}], **more}
         request: ChatRequest | EmbedRequest
         if embed:
-            request = EmbedRequest(b"", {"model": model, "input": "x", **more}, model, False)
+            request = EmbedRequest(b"", {"model": model, "input": "x", **more}, model, False, wish)
         else:
-            request = ChatRequest(b"", {**body, "stream": True} if stream else body, model, stream, False, native)
+            request = ChatRequest(b"", {**body, "stream": True} if stream else body, model, stream, False, native, wish)
         road = self.roads.find(model)
         assert road is not None
         client = Client(slow=slow)

@@ -38,6 +38,8 @@ SERVED = Outcome(
     maybe_billed=False,
     key="team-a",
     model="gpt-4o-mini-2024-07-18",
+    agent="scout",
+    tags=("nightly", "team"),
 )
 
 

@@ -62,6 +62,8 @@ def test_every_field_of_an_outcome_is_on_record(database: Path, served: Outcome,
         "maybe_billed": 0,
         "how": "fresh",
         "endpoint": "chat",
+        "agent": "scout",
+        "tags": '["nightly","team"]',
     }
     assert price == {
         "input": "0.15",

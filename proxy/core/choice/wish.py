@@ -15,6 +15,8 @@ ASKABLE = ("order", "weighted", "least_latency", "least_busy", "cheapest", "scor
 PRIORITIES = ("high", "normal", "low")
 MOST_NAMES, LONGEST = 100, 256
 """Names in one list, characters of one."""
+MOST_TAGS, LONGEST_LABEL = 16, 64
+"""Tags of one request; characters of a tag and of an agent's name: they are put on record with each attempt."""
 _EMPTY: frozenset[str] = frozenset()
 
 
@@ -43,6 +45,11 @@ class Wish(NamedTuple):
     tags: frozenset[str] = _EMPTY
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """Those of the request that its route's rules look at. (No word of a caller's.)"""
+
+    @property
+    def for_targets(self) -> bool:
+        """Something of it is about targets where its route says nothing of that: not only whose the request is."""
+        return self[:_OF_TARGETS] != NONE[:_OF_TARGETS]
 
     @property
     def empty(self) -> bool:
@@ -76,6 +83,7 @@ class Wish(NamedTuple):
 
 
 NONE = Wish()
+_OF_TARGETS = Wish._fields.index("task")
 
 
 def _least(one: Any, other: Any) -> Any:
@@ -176,6 +184,20 @@ def _text(value: object) -> str:
     return value
 
 
+def label_of(value: object) -> str:
+    """A tag, or an agent's name: printable, at most 64 characters. Raises `ValueError`."""
+    if len(text := _text(value)) > LONGEST_LABEL:
+        raise ValueError
+    return text
+
+
+def _tags(value: object) -> frozenset[str]:
+    names = _names(value)
+    if len(names) > MOST_TAGS:
+        raise ValueError
+    return frozenset(label_of(name) for name in names)
+
+
 def _names(value: object) -> frozenset[str]:
     given = [value] if isinstance(value, str) else value
     if not isinstance(given, list | tuple | set | frozenset) or not 0 < len(given) <= MOST_NAMES:
@@ -199,6 +221,7 @@ def _capabilities(value: object) -> frozenset[str]:
     return names
 
 
+LABEL = f"a text of 1 to {LONGEST_LABEL} printable characters"
 _LIST = "a list of names (in a header with | between them)"
 _READERS: dict[str, _Reader] = {
     "max_cost": _Reader(_money, "US dollars for this request"),
@@ -213,8 +236,10 @@ _READERS: dict[str, _Reader] = {
     "strategy": _Reader(_among(ASKABLE), f"one of {', '.join(ASKABLE)}"),
     "task": _Reader(_text, "a word"),
     "priority": _Reader(_among(PRIORITIES), f"one of {', '.join(PRIORITIES)}"),
-    "agent": _Reader(_text, "a word"),
-    "tags": _Reader(_names, _LIST, True),
+    "agent": _Reader(label_of, LABEL),
+    "tags": _Reader(
+        _tags, f"a list of at most {MOST_TAGS} names (in a header with | between them), each {LABEL}", True
+    ),
 }
 _FIELDS = {"max_latency_ms": "max_latency"}
 WORDS = tuple(_READERS)

@@ -66,6 +66,9 @@ def test_an_object_and_a_header_say_the_same() -> None:
         ("capabilities=flying", "capabilities", "some of vision,"),
         ("free=perhaps", "free", "'free' must be true or false"),
         ("only=", "only", "a list of names"),
+        ("agent=" + "a" * 65, "agent", "'agent' must be a text of 1 to 64 printable characters."),
+        ("tags=a|" + "b" * 65, "tags", "'tags' must be a list of at most 16 names"),
+        ("tags=" + "|".join("abcdefghijklmnopq"), "tags", "'tags' must be a list of at most 16 names"),
         ("{", "x-wayline-prefer", "is not valid JSON"),
     ],
 )
@@ -74,6 +77,14 @@ def test_what_is_not_understood_is_named(header: str, param: str, told: str) -> 
         wish_of_header(header)
     assert error.value.param == param
     assert told in str(error.value)
+
+
+def test_only_whose_a_request_is_says_nothing_about_targets() -> None:
+    """Such a request goes the way of one that asks for nothing, where its route has no strategy."""
+    whose = Wish(agent="x", tags=frozenset("x"), priority="low", task="x")
+    assert not whose.for_targets
+    assert whose._replace(free=True).for_targets
+    assert Wish(strategy="cheapest").for_targets
 
 
 @settings(max_examples=300, deadline=None)
