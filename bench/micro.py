@@ -84,7 +84,8 @@ class Wire(asyncio.Transport):
 class Pair:
     """The two connections, after a first request that has opened the second."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, request: bytes = REQUEST) -> None:
+        self.request = request
         config = configure(process.runtime.desk.config.listen, process.app, process.endpoints)
         config.load()
         self.inner = GuardedProtocol(config, ServerState(), {}, asyncio.get_running_loop())
@@ -102,7 +103,7 @@ class Pair:
             protocol.connection_made(self.outer_wire)
 
         Dialer.open = made  # type: ignore[method-assign, assignment]  # no socket here
-        self.inner.data_received(REQUEST)
+        self.inner.data_received(self.request)
         for _ in range(10):  # turns of the loop, since a connection is made in a task
             await asyncio.sleep(0)
         self.outer.data_received(RESPONSE)
@@ -111,7 +112,7 @@ class Pair:
 
     def once(self) -> None:
         """One request."""
-        self.inner.data_received(REQUEST)
+        self.inner.data_received(self.request)
         self.outer.data_received(RESPONSE)
 
     def stream(self, route: str) -> float:
@@ -132,7 +133,7 @@ class Pair:
         going, coming = 0.0, 0.0
         for _ in range(A_ROUND):
             began = time.perf_counter()
-            self.inner.data_received(REQUEST)
+            self.inner.data_received(self.request)
             middle = time.perf_counter()
             self.outer.data_received(RESPONSE)
             going += middle - began
