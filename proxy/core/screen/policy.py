@@ -1,0 +1,127 @@
+"""What a route screens, as the configuration says it, made ready once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from proxy.core.screen.patterns import Pattern, compiled
+from proxy.core.screen.patterns import found as found_by_pattern
+from proxy.core.screen.terms import Term, Terms, term_of
+
+SEVERITIES = ("low", "medium", "high")
+ACTIONS = ("refuse", "flag")
+HOLD = 64
+DELAY = 0.2
+
+
+class Rule(NamedTuple):
+    """What is looked for, and what follows. With `on` it looks for nothing itself: it says what follows a category."""
+
+    name: str
+    category: str
+    """Of a moderation's rule empty: as the moderation says."""
+    severity: str = "high"
+    terms: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    moderation: str = ""
+    """A route that is asked at `/v1/moderations`."""
+    above: float | None = None
+    """Score of a moderation's category from which it counts; `None`: where the moderation flags it."""
+    unavailable: str = "refuse"
+    """`refuse` or `pass`: where the moderation does not answer."""
+    action: str = "refuse"
+    use: str = ""
+    """A route that answers instead."""
+    resources: str = ""
+    """A text that is added to the answer."""
+    on: str = ""
+
+
+class Finding(NamedTuple):
+    """Something was found: never what, only by which rule. `action`: refuse, flag or use."""
+
+    rule: str
+    category: str
+    severity: str
+    action: str
+    use: str = ""
+    resources: str = ""
+
+
+class Side:
+    """The rules for requests, or those for answers."""
+
+    __slots__ = ("_by_name", "_finders", "_on", "asks", "patterns", "terms")
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        """Raises `ValueError` for a pattern that is none."""
+        rules = tuple(rules)
+        self._on = tuple(rule for rule in rules if rule.on)
+        self._finders = tuple(rule for rule in rules if not rule.on)
+        self._by_name = {rule.name: place for place, rule in enumerate(self._finders)}
+        terms: list[Term] = []
+        patterns: list[Pattern] = []
+        for place, rule in enumerate(self._finders):
+            terms += [term for written in rule.terms if (term := term_of(written, place)) is not None]
+            patterns += [Pattern(compiled(one), place) for one in rule.patterns]
+        self.terms = Terms(terms)
+        self.patterns = tuple(patterns)
+        self.asks = tuple(rule for rule in self._finders if rule.moderation)
+        """Those that ask a moderation."""
+
+    def __bool__(self) -> bool:
+        return bool(self._finders)
+
+    @property
+    def looks(self) -> bool:
+        """It can find something without asking anybody."""
+        return bool(self.terms.terms or self.patterns)
+
+    def found(self, texts: Iterable[str]) -> tuple[Finding, ...]:
+        """What stands in these texts, in the order of the rules."""
+        places: set[int] = set()
+        for text in texts:
+            places |= self.terms.found(text)
+            if self.patterns:
+                places |= found_by_pattern(self.patterns, text)
+        return self.findings(places)
+
+    def findings(self, places: Iterable[int]) -> tuple[Finding, ...]:
+        """Of rules by their places."""
+        rules = (self._finders[place] for place in sorted(places))
+        return tuple(self.finding(rule, rule.category) for rule in rules)
+
+    def finding(self, rule: Rule, category: str) -> Finding:
+        """What follows where this rule found this category: what an `on` says of it, else the rule itself."""
+        said = next((one for one in self._on if _covers(one.on, category)), rule)
+        action = "use" if said.use else said.action
+        return Finding(rule.name, category, rule.severity, action, said.use, said.resources)
+
+
+def _covers(on: str, category: str) -> bool:
+    return category == on or category.startswith(f"{on}/")
+
+
+def decided(findings: Iterable[Finding]) -> Finding | None:
+    """The first one that refuses, or sends elsewhere; `None`: none does."""
+    return next((one for one in findings if one.action != "flag"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Of one route. Raises `ValueError` for a pattern that is none."""
+
+    input: tuple[Rule, ...] = ()
+    output: tuple[Rule, ...] = ()
+    hold: int = HOLD
+    """Characters at the end of a stream that are held back for `patterns`: the longest that they find for certain."""
+    delay: float = DELAY
+    """Seconds that anything is held back, at most."""
+    asked: Side = field(init=False, compare=False, repr=False)
+    answered: Side = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "asked", Side(self.input))
+        object.__setattr__(self, "answered", Side(self.output))

@@ -1,0 +1,65 @@
+"""Where the words stand in requests, answers and chunks, in the terms of chat completions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+SCREENED = frozenset({"user", "tool", "function"})
+"""Roles whose messages come from outside. What the application itself says is not screened, nor is what was answered
+before: both may speak of a thing in order to prevent it."""
+_SAID = ("content", "refusal", "reasoning_content", "reasoning")
+
+Piece = tuple[tuple[int, str], str]
+"""(choice, which of its texts), and what was added to that."""
+
+
+def asked(body: Mapping[str, Any], roles: frozenset[str] = SCREENED) -> Iterator[str]:
+    """The texts of a request's messages of these roles."""
+    messages = body.get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        if isinstance(message, dict) and message.get("role") in roles:
+            yield from _texts(message.get("content"))
+
+
+def answered(choices: object) -> Iterator[str]:
+    """The texts of all choices of a whole answer."""
+    for _, text in _pieces(choices, "message"):
+        yield text
+
+
+def added(choices: object) -> Iterator[Piece]:
+    """What a chunk adds to which texts."""
+    return _pieces(choices, "delta")
+
+
+def _pieces(choices: object, member: str) -> Iterator[Piece]:
+    for choice in choices if isinstance(choices, list) else ():
+        said = choice.get(member) if isinstance(choice, dict) else None
+        if isinstance(said, dict):
+            index = choice.get("index")
+            yield from _of_choice(index if type(index) is int else 0, said)
+
+
+def _of_choice(index: int, said: Mapping[str, Any]) -> Iterator[Piece]:
+    for name in _SAID:
+        for text in _texts(said.get(name)):
+            yield (index, name), text
+    calls = said.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        given = function.get("arguments") if isinstance(function, dict) else None
+        if isinstance(given, str) and given:
+            yield (index, f"call {call.get('index', call.get('id'))}"), given
+    sound = said.get("audio")
+    spoken = sound.get("transcript") if isinstance(sound, dict) else None
+    if isinstance(spoken, str) and spoken:
+        yield (index, "audio"), spoken
+
+
+def _texts(content: object) -> Iterable[str]:
+    if isinstance(content, str):
+        return (content,) if content else ()
+    parts = content if isinstance(content, list) else ()
+    texts = (part.get("text") for part in parts if isinstance(part, dict))
+    return [text for text in texts if isinstance(text, str) and text]
