@@ -84,7 +84,7 @@ class Builder:
         for backend in self._config.backends.values():
             self._gates.of(backend.name).limit = backend.concurrency
         for target in self._named.values():
-            self._gates.of(target.name).limit = _limit(self._config.backends[target.backend], target)
+            self._gates.of(target.name).limit = limit_of(self._config.backends[target.backend], target)
         return Roads(by_name, self.direct if self._config.direct else None)
 
     def road(self, route: Route) -> Road:
@@ -108,7 +108,7 @@ class Builder:
         known = self._named.get(model)
         if known is None:
             road = self.road(Route(model, (target,)))
-            self._gates.of(model).limit = _limit(backend, target)
+            self._gates.of(model).limit = limit_of(backend, target)
             return road
         if target.price is None and known.price is not None and known.price.origin == "genai-prices":
             target = replace(target, price=known.price)  # what it costs does not depend on the route
@@ -140,7 +140,7 @@ class Builder:
         return pulled or self._free.place(backend, target.model) or Fixed(origin(backend))
 
 
-def _limit(backend: Backend, target: Target) -> int | None:
+def limit_of(backend: Backend, target: Target) -> int | None:
     """Requests in flight at this target. A local model takes those it works on and those that fit its queue."""
     model = backend.models.get(target.model)
     if model is None:
