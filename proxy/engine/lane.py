@@ -15,6 +15,7 @@ from proxy.core.credential import Credential
 from proxy.core.dialect import Dialect, Prepared
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.place import Place
+from proxy.core.plan import Plan
 from proxy.core.relay import Relays, Request
 from proxy.core.route import Route, Target
 from proxy.core.tokens import Counter, of_text
@@ -192,3 +193,5 @@ class Planned(NamedTuple):
     until: float
     anyway: bool
     usual: Usual
+    plan: Plan | None
+    """`None`: all targets, in their order."""

@@ -92,6 +92,7 @@ class RelayExchange(Exchange):
     def _deliver(self, number: int) -> None:
         attempt = self._attempt
         if isinstance(attempt, RelayAttempt) and isinstance(attempt.answer, Relayed):
+            self._tell_served()
             self._caller.whole(attempt.answer.raw, self._won(attempt, known=True))
             self._over(Ended.SERVED, None, 200)
         else:

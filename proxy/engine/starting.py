@@ -33,6 +33,8 @@ class Starting(Sending):
     """Nothing out of the way has happened yet, as far as `_state` is still its first."""
     choice: Choice | None = None
     """Why it goes where it goes; `None`: all targets of its route were fit for it, in their order."""
+    plan: Plan | None = None
+    """What was planned, where no choice was made and it is not all targets of its route in their order."""
     _whole_road: Road | None = None
     """All of its route, where it goes along a part of it."""
 
@@ -80,7 +82,7 @@ class Starting(Sending):
         if not admission.full(self, failure):  # type: ignore[arg-type]
             return False
         self._state = _OUTSIDE
-        self._usual = self.choice = None
+        self._usual = self.choice = self.plan = None
         self._unsent = 0
         self._anyway = False
         if self._whole_road is not None:
@@ -114,11 +116,13 @@ class Starting(Sending):
             if waits or not chosen.targets:
                 self._start_short(route, chosen, waits)
                 return
-            known = Planned(route, chosen.until, chosen.anyway, machine.usual(route, chosen.targets))
+            said = None if chosen.targets == route.targets and not chosen.anyway else chosen
+            known = Planned(route, chosen.until, chosen.anyway, machine.usual(route, chosen.targets), said)
             if len(plans) >= MAX_DIRECT:
                 plans.clear()
             plans[route.name] = known
         self._anyway = known.anyway
+        self.plan = known.plan
         self._usual = known.usual
         self._state, commands = known.usual.begun
         self._run(commands)
@@ -126,6 +130,7 @@ class Starting(Sending):
     def _start_short(self, route: Route, chosen: Plan, waits: tuple[Failure, ...]) -> None:
         """Some targets asked for time, or there is none to be tried."""
         self._anyway = chosen.anyway
+        self.plan = chosen
         self._state = machine.State(route, chosen.targets, failures=waits)
         if chosen.targets:
             self._feed(machine.Begin())

@@ -1,4 +1,4 @@
-"""Rows into the table."""
+"""Rows into the tables."""
 
 from __future__ import annotations
 
@@ -6,13 +6,44 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from proxy.ledger.row import COLUMNS, WIDTH, decode
+from proxy.ledger import row, why_row
 
-_ONE = f"({', '.join('?' * WIDTH)})"
 _MANY = 64
 _GROUPS = (_MANY, 8, 1)
-_STATEMENTS = {count: f"INSERT INTO attempts ({COLUMNS}) VALUES {', '.join([_ONE] * count)}" for count in _GROUPS}
 _NOTE = "INSERT INTO journals VALUES (?, ?) ON CONFLICT (token) DO UPDATE SET position = excluded.position"
+
+
+class _Rows:
+    """Those of one table that wait for a statement."""
+
+    def __init__(self, table: str, columns: str, width: int) -> None:
+        one = f"({', '.join('?' * width)})"
+        self._statements = {
+            count: f"INSERT INTO {table} ({columns}) VALUES {', '.join([one] * count)}" for count in _GROUPS
+        }
+        self._width = width
+        self._full = _MANY * width
+
+    def add(self, connection: sqlite3.Connection, values: list[Any], more: list[Any]) -> list[Any]:
+        """One more row; what waits then."""
+        values += more
+        if len(values) < self._full:
+            return values
+        connection.execute(self._statements[_MANY], values)
+        return []
+
+    def finish(self, connection: sqlite3.Connection, values: list[Any]) -> None:
+        """Write the rest."""
+        start = 0
+        for count in _GROUPS:
+            while len(values) - start >= count * self._width:
+                end = start + count * self._width
+                connection.execute(self._statements[count], values[start:end])
+                start = end
+
+
+_ATTEMPTS = _Rows("attempts", row.COLUMNS, row.WIDTH)
+_REQUESTS = _Rows("requests", why_row.COLUMNS, why_row.WIDTH)
 
 
 def insert(connection: sqlite3.Connection, token: str, records: Iterable[bytes], position: int) -> int:
@@ -26,18 +57,7 @@ def insert(connection: sqlite3.Connection, token: str, records: Iterable[bytes],
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        written = 0
-        values: list[Any] = []
-        for record in records:
-            try:
-                values += decode(record)
-            except ValueError:
-                continue
-            written += 1
-            if written % _MANY == 0:
-                connection.execute(_STATEMENTS[_MANY], values)
-                values = []
-        _insert_rest(connection, values)
+        written = _take(connection, records)
         connection.execute(_NOTE, (token, position))
         connection.execute("COMMIT")
     except BaseException:
@@ -47,19 +67,28 @@ def insert(connection: sqlite3.Connection, token: str, records: Iterable[bytes],
     return written
 
 
-def _insert_rest(connection: sqlite3.Connection, values: list[Any]) -> None:
-    start = 0
-    for count in _GROUPS:
-        while len(values) - start >= count * WIDTH:
-            end = start + count * WIDTH
-            connection.execute(_STATEMENTS[count], values[start:end])
-            start = end
+def _take(connection: sqlite3.Connection, records: Iterable[bytes]) -> int:
+    attempts: list[Any] = []
+    requests: list[Any] = []
+    written = 0
+    for record in records:
+        try:
+            if record.startswith(why_row.MARK):
+                requests = _REQUESTS.add(connection, requests, why_row.decode(record))
+            else:
+                attempts = _ATTEMPTS.add(connection, attempts, row.decode(record))
+        except ValueError:
+            continue
+        written += 1
+    _ATTEMPTS.finish(connection, attempts)
+    _REQUESTS.finish(connection, requests)
+    return written
 
 
 def position_of(connection: sqlite3.Connection, token: str) -> int | None:
     """How far this journal was brought in, `None` when the database knows nothing of it."""
-    row = connection.execute("SELECT position FROM journals WHERE token = ?", (token,)).fetchone()
-    return None if row is None else int(row[0])
+    found = connection.execute("SELECT position FROM journals WHERE token = ?", (token,)).fetchone()
+    return None if found is None else int(found[0])
 
 
 def forget(connection: sqlite3.Connection, token: str) -> None:

@@ -14,8 +14,11 @@ from contextlib import closing
 from pathlib import Path
 
 from proxy.core.outcome import Outcome
+from proxy.core.told import Told
 from proxy.ledger import journal as journals
+from proxy.ledger import why_row
 from proxy.ledger.journal import DEFAULT_SIZE, Journal
+from proxy.ledger.prune import USUAL, Kept
 from proxy.ledger.recover import adopt
 from proxy.ledger.row import encode
 from proxy.ledger.schema import LedgerError, open_database
@@ -37,12 +40,19 @@ class SqliteLedger:
 
     def record(self, outcome: Outcome) -> None:
         """Put one attempt on record: when this returns, `kill -9` of this process no longer loses it."""
-        if self._append(encode(outcome)):
+        self._put(encode(outcome))
+
+    def _put(self, payload: bytes) -> None:
+        if self._append(payload):
             self.stats.recorded += 1
         else:
             self.stats.refused += 1
         if self._writer.asleep:
             self._append = self._writer.wake().append
+
+    def tell(self, told: Told) -> None:
+        """Put on record why a request went where it went, in the same way. It is kept for some days only."""
+        self._put(why_row.encode(told))
 
     async def close(self) -> None:
         """Write out what is waiting, within 5 seconds. What cannot be written stays in the journal's file."""
@@ -55,10 +65,13 @@ class SqliteLedger:
         return False
 
 
-def open_ledger(path: str | Path, say: Say = silent, *, journal_size: int = DEFAULT_SIZE) -> SqliteLedger:
+def open_ledger(
+    path: str | Path, say: Say = silent, *, journal_size: int = DEFAULT_SIZE, kept: Kept = USUAL
+) -> SqliteLedger:
     """Open the database (made when there is none), take over what killed processes left, and start the writer.
 
     Raises `LedgerError` with a sentence for the operator. `journal_size`: bytes that rows may wait in.
+    `kept`: how long it is kept why requests went where they went.
     """
     path = Path(path).absolute()
     stats = LedgerStats()
@@ -73,7 +86,7 @@ def open_ledger(path: str | Path, say: Say = silent, *, journal_size: int = DEFA
     if stats.recorded:
         say("info", "ledger.recovered", rows=stats.recorded, journals=len(dead))
     own = _own_journal(path, journal_size, stats, say)
-    return SqliteLedger(Writer(path, own, [journal for journal, _ in dead], stats, say), stats, say)
+    return SqliteLedger(Writer(path, own, [journal for journal, _ in dead], stats, say, kept), stats, say)
 
 
 def _own_journal(path: Path, size: int, stats: LedgerStats, say: Say) -> Journal:

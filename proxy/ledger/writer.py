@@ -11,6 +11,7 @@ from time import monotonic
 from proxy.ledger import journal as journals
 from proxy.ledger.insert import forget, insert
 from proxy.ledger.journal import Journal
+from proxy.ledger.prune import USUAL, Kept, Pruner
 from proxy.ledger.schema import LedgerError, open_database
 from proxy.ledger.stats import LedgerStats, Say
 
@@ -30,7 +31,9 @@ _TROUBLE = (sqlite3.Error, OSError, LedgerError)
 class Writer:
     """Owns the database connection and takes from the journals. All but `wake` and `close` runs in its thread."""
 
-    def __init__(self, path: Path, own: Journal, dead: list[Journal], stats: LedgerStats, say: Say) -> None:
+    def __init__(
+        self, path: Path, own: Journal, dead: list[Journal], stats: LedgerStats, say: Say, kept: Kept = USUAL
+    ) -> None:
         self.own = own
         """The journal that is appended to now. Changed by `wake` only, so by the appending thread."""
         self.asleep = False
@@ -38,6 +41,7 @@ class Writer:
         self._path = path
         self._stats = stats
         self._say = say
+        self._pruner = Pruner(kept)
         self._sources = [own, *dead]
         self._spare: Journal | None = None
         self._connection: sqlite3.Connection | None = None
@@ -103,6 +107,7 @@ class Writer:
             connection = self._connected()
             for journal in self._sources[:]:
                 self._bring_in(connection, journal)
+            self._pruner.prune(connection)
         except _TROUBLE as error:
             self._trouble(error)
             return False

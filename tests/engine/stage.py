@@ -18,6 +18,7 @@ from proxy.core.chat import ChatRequest, EmbedRequest, Native
 from proxy.core.choice.wish import Wish
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Finish, Outcome
+from proxy.core.told import Told
 from proxy.engine.caller import Won
 from proxy.engine.engine import Engine
 from proxy.engine.exchange import Exchange
@@ -132,9 +133,13 @@ class Books:
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
         self.finishes: list[Finish] = []
+        self.told: list[Told] = []
 
     def record(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
+
+    def tell(self, told: Told) -> None:
+        self.told.append(told)
 
     async def close(self) -> None: ...
 
