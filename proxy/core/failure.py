@@ -43,6 +43,8 @@ class FailureKind(Enum):
     BUSY = "busy"
     DRAINING = "draining"
     NOT_AVAILABLE = "not_available"
+    BUDGET = "budget"
+    UNBOUNDED = "unbounded_cost"
     WORKER_CRASHED = "worker_crashed"
     INTERNAL = "internal"
 
@@ -171,6 +173,11 @@ VERDICTS: dict[FailureKind, Verdict] = {
     K.BUSY: _ours(Elsewhere.YES, "queue_full", 40),
     K.DRAINING: _ours(Elsewhere.NO, "draining", 41),
     K.NOT_AVAILABLE: _config(503, "overloaded_error", "not_available", 9, 0.0),
+    # Ranked below what upstreams do: an outage is never told as the caller's having spent too much.
+    K.BUDGET: Verdict(
+        Elsewhere.YES, Blame.CLIENT, False, 0.0, False, False, 429, "insufficient_quota", "budget_exceeded", 8
+    ),
+    K.UNBOUNDED: _request(Elsewhere.YES, Blame.CLIENT, "max_tokens_required", 7),
     K.WORKER_CRASHED: _target(502, "worker_crashed", 33, billed=False),
     K.INTERNAL: Verdict(Elsewhere.NO, Blame.US, False, 0.0, False, False, 500, "server_error", "internal_error", 95),
 }

@@ -59,6 +59,8 @@ WORDS: dict[FailureKind, str] = {
     K.BUSY: "Too many requests are waiting for this model.",
     K.DRAINING: "The gateway is shutting down.",
     K.NOT_AVAILABLE: "No target of this route is available.",
+    K.BUDGET: "A budget does not allow this request.",
+    K.UNBOUNDED: "What this request may cost has no bound, and a budget holds for it.",
     K.WORKER_CRASHED: "The worker that runs the model crashed.",
     K.INTERNAL: "The gateway failed.",
 }
@@ -142,7 +144,7 @@ def from_failure(
     headers = JSON
     if request_id:
         headers += id_lines(request_id)
-    futile = failure.kind in FUTILE
+    futile = failure.kind in FUTILE or (failure.kind is K.BUDGET and retry_after is None)
     if retry_after is not None and status in (429, 503):
         headers += b"retry-after: %d\r\n" % max(1, ceil(retry_after))
         if retry_after < 1:

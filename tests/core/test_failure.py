@@ -33,6 +33,8 @@ ROWS = [
     ((K.BUSY,), YES, Blame.US, False, 0, False, 503),
     ((K.DRAINING,), NO, Blame.US, False, 0, False, 503),
     ((K.NOT_AVAILABLE,), YES, Blame.CONFIG, False, 0, False, 503),
+    ((K.BUDGET,), YES, Blame.CLIENT, False, 0, False, 429),
+    ((K.UNBOUNDED,), YES, Blame.CLIENT, False, 0, False, 400),
     ((K.INTERNAL,), NO, Blame.US, False, 0, False, 500),
 ]
 
@@ -63,6 +65,11 @@ def test_nothing_that_the_target_did_not_do_feeds_its_circuit() -> None:
 
 def test_config_failures_are_never_tried_again_at_the_same_target() -> None:
     assert not any(verdict.again for verdict in VERDICTS.values() if verdict.blame is Blame.CONFIG)
+
+
+def test_an_outage_is_never_told_as_too_little_money() -> None:
+    spent, rest = (K.BUDGET, K.UNBOUNDED), set(FailureKind) - {K.BUDGET, K.UNBOUNDED}
+    assert max(VERDICTS[kind].rank for kind in spent) < min(VERDICTS[kind].rank for kind in rest)
 
 
 def test_of_several_failures_the_most_useful_is_told() -> None:

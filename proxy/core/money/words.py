@@ -1,0 +1,80 @@
+"""What a caller is told where a budget does not allow its request."""
+
+from __future__ import annotations
+
+from math import inf
+from time import gmtime, strftime
+
+from proxy.core.failure import Failure, FailureKind
+from proxy.core.money.account import Standing
+from proxy.core.money.budget import Owned, Per, Scope, dollars
+
+SOON = 1.0
+"""Seconds after which it is worth another try where money is only reserved: requests that are under way give most of it
+back."""
+_TIMES = {
+    Per.REQUEST: " a request",
+    Per.HOUR: " an hour",
+    Per.DAY: " a day",
+    Per.MONTH: " a month",
+    Per.TOTAL: " in all",
+}
+
+
+def whose(owned: Owned) -> str:
+    """`the budget of key 'alice'`."""
+    return (
+        "the budget of all requests"
+        if owned.scope is Scope.ALL
+        else f"the budget of {owned.scope.value} '{owned.name}'"
+    )
+
+
+def much(stands: Standing) -> str:
+    """`$5 a day`."""
+    return dollars(stands.budget.amount) + _TIMES[stands.budget.per]
+
+
+def until(ends: float) -> str:
+    """When it begins anew, in UTC."""
+    return "" if ends == inf else strftime(" until %Y-%m-%d %H:%M UTC", gmtime(ends))
+
+
+def too_little(stands: Standing, cost: int, target: str, now: float) -> Failure:
+    """There is not so much left."""
+    left = f"{dollars(stands.spent)} of it is spent{until(stands.ends)}"
+    if stands.reserved:
+        left += f", {dollars(stands.reserved)} reserved by requests that are under way"
+    if stands.owned.per is Per.REQUEST:
+        left = f"{dollars(stands.spent)} of it is spent by this request" if stands.spent else ""
+    may = f"this request may cost {dollars(cost)} at {target}"
+    message = f"{_head(stands)}; {left}{', ' if left else ''}{'and ' if left else ''}{may}."
+    alone = stands.spent + cost > stands.budget.amount
+    wait = None if stands.owned.per is Per.REQUEST or stands.ends == inf else max(stands.ends - now, SOON)
+    return Failure(FailureKind.BUDGET, message, retry_after=wait if alone else SOON, ours=True)
+
+
+def say_how_long(stands: Standing, cost: int | None, tokens: int, target: str) -> Failure:
+    """The request names no `max_tokens`, and would be allowed with so many."""
+    may = "has no bound" if cost is None else f"may be up to {dollars(cost)}"
+    message = (
+        f"{_head(stands)}, and {dollars(stands.room)} is left; what an answer of {target} costs {may} without "
+        f"'max_tokens': name it, with at most {tokens:,}."
+    )
+    return Failure(FailureKind.UNBOUNDED, message, param="max_tokens", ours=True)
+
+
+def unpriced(owned: Owned, target: str) -> Failure:
+    """Nobody knows what the target costs."""
+    message = f"{whose(owned).capitalize()} holds for this request, and the price of {target} is not known."
+    return Failure(FailureKind.UNBOUNDED, message, code="price_unknown", ours=True)
+
+
+def unbounded(owned: Owned, target: str) -> Failure:
+    """Nobody knows what this request costs there at most."""
+    message = f"{whose(owned).capitalize()} holds for this request, and what it costs at {target} has no bound."
+    return Failure(FailureKind.UNBOUNDED, message, code="cost_unbounded", ours=True)
+
+
+def _head(stands: Standing) -> str:
+    return f"{whose(stands.owned).capitalize()} is {much(stands)}"

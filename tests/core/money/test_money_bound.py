@@ -1,0 +1,124 @@
+"""What an attempt can cost at most."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.core.ability import Ability
+from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.money.account import NEVER
+from proxy.core.money.bound import Asked, affordable, asked_of, longest, most, rates_of, usual
+from proxy.core.money.budget import UNIT, parts
+from proxy.core.price import Price, cost
+from proxy.core.route import Target
+from proxy.core.usage import Usage
+
+PRICE = Price(Decimal(3), Decimal(15), cache_write=Decimal("3.75"))
+TARGET = Target("a/m", "a", "m", price=PRICE)
+
+
+def chat(**more: Any) -> ChatRequest:
+    body = {"model": "chat", "messages": [{"role": "user", "content": "What is a budget?"}], **more}
+    return ChatRequest(orjson.dumps(body), body, "chat", False, False)
+
+
+def target(**more: Any) -> Target:
+    return Target("a/m", "a", "m", price=PRICE, **more)
+
+
+def test_it_is_the_input_with_a_margin_and_all_the_output_that_is_allowed() -> None:
+    asked, rates = asked_of(chat(max_tokens=100)), rates_of(TARGET)
+    assert rates is not None
+    assert asked.input == len(chat(max_tokens=100).raw) // 3
+    assert most(asked, rates) == (asked.input * 3 + 100 * 15) * UNIT // 1_000_000
+
+
+def test_several_answers_cost_several_times() -> None:
+    rates = rates_of(TARGET)
+    assert rates is not None
+    assert longest(asked_of(chat(max_tokens=100, n=3)), rates) == 300
+
+
+@pytest.mark.parametrize(
+    ("settings_", "body", "expected"),
+    [
+        ({}, {}, None),
+        ({}, {"max_completion_tokens": 50}, 50),
+        ({"ability": Ability(output=400)}, {}, 400),
+        ({"ability": Ability(output=400)}, {"max_tokens": 1000}, 400),
+        ({"ability": Ability(context=8192)}, {}, 8192),
+        ({"defaults": {"max_tokens": 70}}, {}, 70),
+        ({"defaults": {"max_tokens": 70}}, {"max_tokens": 90}, 90),
+        ({"overrides": {"max_tokens": 70}}, {"max_tokens": 90}, 70),
+        ({"drop": frozenset({"max_tokens", "max_completion_tokens"})}, {"max_tokens": 90}, None),
+    ],
+)
+def test_how_long_an_answer_may_be_is_what_the_target_is_told_or_known_for(
+    settings_: dict[str, Any], body: dict[str, Any], expected: int | None
+) -> None:
+    rates = rates_of(target(**settings_))
+    assert rates is not None
+    assert longest(asked_of(chat(**body)), rates) == expected
+
+
+def test_vectors_have_no_output_and_their_bound_is_their_input() -> None:
+    body = {"model": "e", "input": "x" * 300}
+    asked, rates = asked_of(EmbedRequest(orjson.dumps(body), body, "e", False)), rates_of(TARGET)
+    assert rates is not None
+    assert most(asked, rates) == asked.input * rates.input
+
+
+def test_without_a_price_nobody_knows() -> None:
+    assert rates_of(Target("a/m", "a", "m")) is None
+
+
+def test_a_plain_request_meets_the_plain_price_and_one_that_writes_a_cache_the_dearer_one() -> None:
+    plain, marked = rates_of(TARGET, asked_of(chat())), rates_of(TARGET, asked_of(chat(x={"cache_control": {}})))
+    assert plain is not None and marked is not None
+    assert (plain.input, marked.input) == (3_000_000, 3_750_000)
+
+
+def test_a_long_request_meets_the_price_of_long_requests() -> None:
+    tiered = Target("a/m", "a", "m", price=PRICE._replace(tiers=((1000, Price(Decimal(6), Decimal(30))),)))
+    rates = rates_of(tiered)
+    assert rates is not None and rates.beyond == 1000
+    long = rates_of(tiered, Asked(1001, 10))
+    assert long is not None and (long.input, long.output) == (6_000_000, 30_000_000)
+    plain = rates_of(TARGET)
+    assert plain is not None and plain.beyond == NEVER
+
+
+def test_a_picture_counts_as_one_and_not_by_the_length_of_its_data() -> None:
+    url = "data:image/png;base64," + "A" * 400_000
+    asked = asked_of(chat(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]))
+    assert asked.input < 2000
+    assert asked.unusual
+
+
+def test_where_answers_without_a_bound_are_allowed_a_usual_one_is_reserved() -> None:
+    rates = rates_of(TARGET)
+    assert rates is not None
+    assert usual(Asked(0), rates) == 4096 * rates.output
+    small = rates_of(target(ability=Ability(output=100)))
+    assert small is not None
+    assert usual(Asked(0), small) == 100 * small.output
+
+
+@given(text=st.text(max_size=400), output=st.integers(1, 5000), room=st.integers(0, UNIT))
+@settings(max_examples=100, deadline=None)
+def test_what_it_costs_is_within_the_bound_and_what_is_called_affordable_is(text: str, output: int, room: int) -> None:
+    rates = rates_of(TARGET)
+    assert rates is not None
+    asked = asked_of(chat(messages=[{"role": "user", "content": text}], max_tokens=output))
+    bound, real = most(asked, rates), cost(PRICE, Usage(asked.input, output))
+    assert bound is not None and real is not None and parts(real) <= bound
+    tokens = affordable(asked, rates, room)
+    if tokens > 0:
+        within = most(asked._replace(output=tokens), rates)
+        assert within is not None and within <= room
