@@ -1,0 +1,150 @@
+"""All windows of one key, route, backend or target, taken from together; and what its provider says of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from typing import NamedTuple
+
+from proxy.core.limiting.values import REQUESTS, UNITS, Rate
+from proxy.core.limiting.window import Cell, Window, window_of
+
+
+class Said(NamedTuple):
+    """A provider's word on one of its limits, at that moment."""
+
+    unit: str
+    left: float
+    wait: float
+    """Seconds until all of it is there again."""
+    limit: float | None = None
+    """How much that is; `None`: it did not say."""
+
+
+class Taken(NamedTuple):
+    """What one request holds of a meter."""
+
+    cells: tuple[tuple[bool, Cell], ...]
+    """(of tokens, where it is counted)."""
+    tokens: float
+
+
+class Short(NamedTuple):
+    """Why something does not fit."""
+
+    wait: float
+    """Seconds; infinite: it never will."""
+    rate: Rate | None
+    """`None`: by the provider's word."""
+    unit: str
+
+
+class Stated:
+    """A provider's limit as it says it. Buckets that fill steadily are the usual kind (OpenAI, Anthropic): a part is
+    there again before the whole."""
+
+    __slots__ = ("_at", "_each", "_left", "_most", "_until")
+
+    def __init__(self, said: Said, now: float) -> None:
+        self._at = now
+        self._until = now + said.wait
+        self._left = said.left
+        self._most = inf if said.limit is None else said.limit
+        missing = 0.0 if said.limit is None else max(said.limit - said.left, 0.0)
+        self._each = missing / said.wait if said.wait > 0 else inf
+
+    def left(self, now: float) -> float:
+        """How much there is."""
+        return inf if now >= self._until else min(self._left + (now - self._at) * self._each, self._most)
+
+    def wait(self, amount: float, now: float) -> float:
+        """Seconds until so much is there; once all of it is, nothing is known any more."""
+        short = amount - self.left(now)
+        if short <= 0:
+            return 0.0
+        until = self._until - now
+        return min(short / self._each, until) if self._each > 0 else until
+
+    def take(self, amount: float) -> None:
+        """So much less."""
+        self._left -= amount
+
+
+class Meter:
+    """Takes from all windows or from none."""
+
+    __slots__ = ("_of_tokens", "rates", "said", "windows")
+
+    def __init__(self, rates: Sequence[Rate], epoch: float = 0.0) -> None:
+        """`epoch`: see `Fixed`."""
+        self.rates = tuple(rates)
+        self.windows: tuple[Window, ...] = tuple(window_of(rate, epoch) for rate in rates)
+        self._of_tokens = tuple(rate.unit != REQUESTS for rate in rates)
+        self.said: dict[str, Stated] = {}
+
+    @property
+    def counts_tokens(self) -> bool:
+        """It matters how many a request has."""
+        return any(self._of_tokens)
+
+    def wait(self, tokens: float, now: float) -> float:
+        """Seconds until one request with so many fits; 0: now."""
+        longest = 0.0
+        for of_tokens, window in zip(self._of_tokens, self.windows, strict=True):
+            wait = window.wait(tokens if of_tokens else 1, now)
+            if wait > longest:
+                longest = wait
+        for unit, stated in self.said.items():
+            longest = max(longest, stated.wait(1 if unit == REQUESTS else tokens, now))
+        return longest
+
+    def why(self, tokens: float, now: float) -> Short:
+        """Which window keeps it the longest."""
+        found = [
+            Short(window.wait(tokens if of_tokens else 1, now), window.rate, window.rate.unit)
+            for of_tokens, window in zip(self._of_tokens, self.windows, strict=True)
+        ]
+        found += [
+            Short(one.wait(1 if unit == REQUESTS else tokens, now), None, unit) for unit, one in self.said.items()
+        ]
+        return max(found, key=lambda short: short.wait)
+
+    def take(self, tokens: float, now: float) -> Taken:
+        """One request with so many. It is to have been asked before whether it fits."""
+        if self.said:
+            for unit, stated in self.said.items():
+                stated.take(1 if unit == REQUESTS else tokens)
+        return Taken(
+            tuple(
+                (of_tokens, window.take(tokens if of_tokens else 1, now))
+                for of_tokens, window in zip(self._of_tokens, self.windows, strict=True)
+            ),
+            tokens,
+        )
+
+    def hear(self, said: Sequence[Said], now: float) -> None:
+        """What its provider says holds beside the windows, until its time is over."""
+        for one in said:
+            if one.unit in UNITS:
+                self.said[one.unit] = Stated(one, now)
+
+    def forget(self, now: float) -> None:
+        """Words whose time is over."""
+        for unit in [unit for unit, one in self.said.items() if one.left(now) == inf]:
+            del self.said[unit]
+
+
+def settle(taken: Taken, tokens: float) -> Taken:
+    """The request really had so many."""
+    by = tokens - taken.tokens
+    if by:
+        for of_tokens, cell in taken.cells:
+            if of_tokens:
+                cell.change(by)
+    return taken._replace(tokens=tokens)
+
+
+def give_back(taken: Taken) -> None:
+    """There was no such request after all."""
+    for of_tokens, cell in taken.cells:
+        cell.change(-taken.tokens if of_tokens else -1)
