@@ -5,109 +5,196 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Any, TypeVar
 
-from cachetools import LRUCache
-
 from proxy.core.chat import ChatRequest, EmbedRequest
-from proxy.core.choice.bandit import Trials, reward, rewarded
-from proxy.core.choice.choose import Choice, choose
-from proxy.core.choice.facts import Facts, facts_of, output_of
+from proxy.core.choice.bandit import Trials, counted, reward, rewarded
+from proxy.core.choice.choose import Choice, shortlist
 from proxy.core.choice.measured import FRESH, Measured, measure
 from proxy.core.choice.policy import Ucb
-from proxy.core.choice.ranking import Closed, Draw, Seen
-from proxy.core.choice.rotation import Turns
-from proxy.core.choice.rules import Asked
-from proxy.core.choice.wish import NONE
+from proxy.core.choice.ranking import Closed, Draw, Loaded, Seen
+from proxy.core.choice.rotation import Ring, Turn
+from proxy.core.choice.rules import Asked, first_that_holds
 from proxy.core.health import Health
 from proxy.core.outcome import Ended, Outcome
 from proxy.core.relay import Request
-from proxy.core.route import Route
 from proxy.engine.lane import Lane, Road
+from proxy.engine.shelf import FRESH_FOR, Ready, Shaped, Shelf, asked, lasts, shape_of
 
 MOST = 10_000
 """Targets, groups and conversations of which something is remembered."""
+LESSONS = 100
+"""`ucb` looks again after one more attempt for every so many that it knows of, however soon that is."""
 TOLD_EVERY = 60.0
 """Seconds between two lines in the log about a `custom` function that raises."""
 _LOG = logging.getLogger("wayline.choice")
 _UCB = Ucb()
+_SERVED, _CANCELLED = Ended.SERVED, Ended.CANCELLED  # reading a member off its class costs 0.13 us in Python 3.11
+_NO_TURNS: dict[Ring, Turn] = {}
+_NO_TRIALS: dict[str, Trials] = {}
 
 
 class Choices:
     """One for each process."""
 
     def __init__(self, closed: Mapping[str, Closed] | None = None) -> None:
-        """`closed`: targets at a limit of ours, see `Engine.closed`."""
+        """`closed`: targets at a limit of ours, see `Healths.closed`."""
         self.closed: Mapping[str, Closed] = {} if closed is None else closed
         self.measured: dict[str, Measured] = {}
         self.trials: dict[str, dict[str, Trials]] = {}
         """By route."""
-        self.turns: dict[str, dict[str, Turns]] = {}
+        self.turns: dict[str, dict[Ring, Turn]] = {}
         """By route."""
-        self.last: LRUCache[tuple[str, int], str] = LRUCache(MOST)
-        """The target that served a conversation last, by route and conversation."""
+        self.last: dict[tuple[str, int], str] = {}
+        """The target that served a conversation last, by route and conversation, the latest last."""
+        self.hour: Callable[[], int] = local_hour
+        self._brief: dict[str, Shelf] = {}
+        self._lasting: dict[str, Shelf] = {}
+        """What depends on nothing that is measured."""
         self._told: dict[str, float] = {}
+
+    # Choosing --------------------------------------------------------------------------------------------------------
+
+    def ready(self, road: Road, request: Request, key: str, health: Mapping[str, Health], now: float) -> Ready:
+        """For a request that is sent now: turns move on. `health`: of all that are not simply well; where that
+        changes, `renew` must be called."""
+        shaped = self._shaped(road, request, key, health, now)
+        name = road.route.name
+        choice = shaped.shortlist.choice(random.random, self.turns.get(name, _NO_TURNS), self._last(road, request))
+        if choice.turns:
+            _of(self.turns, name).update(choice.turns)
+        if choice.trouble:
+            self._tell(name, choice.trouble, now)
+        return shaped.ready(choice, road, request)
 
     def explain(
         self, road: Road, request: Request, key: str, health: Mapping[str, Health], now: float, draw: Draw
     ) -> Choice:
         """What would be done with this request now. Nothing changes by it."""
-        route = road.vectors if isinstance(request, EmbedRequest) else road.route
-        return choose(route, asked(road, request, key), health, self.seen(road, request, now), draw, road.custom)
+        shaped = self._shaped(road, request, key, health, now, draw)
+        turns = self.turns.get(road.route.name, _NO_TURNS)
+        return shaped.shortlist.choice(draw, turns, self._last(road, request))
 
-    def choose(self, road: Road, request: Request, key: str, health: Mapping[str, Health], now: float) -> Choice:
-        """For a request that is sent now: turns move on."""
-        route = road.route
-        choice = self.explain(road, request, key, health, now, random.random)
-        if choice.turns:
-            _of(self.turns, route.name).update(choice.turns)
-        if choice.trouble and now >= self._told.get(route.name, 0.0):
-            self._told[route.name] = now + TOLD_EVERY
-            _LOG.warning("the function of route %s failed, its order holds: %s", route.name, choice.trouble[:500])
-        return choice
+    def renew(self) -> None:
+        """Some target's standing has changed: what was found out before no longer holds."""
+        self._brief.clear()
+        self._lasting.clear()
 
-    def seen(self, road: Road, request: Request, now: float) -> Seen:
-        """What is known at this moment."""
-        name = road.route.name
+    def _shaped(
+        self,
+        road: Road,
+        request: Request,
+        key: str,
+        health: Mapping[str, Health],
+        now: float,
+        draw: Draw = random.random,
+    ) -> Shaped:
+        what = asked(road, request, key)
         policy = road.route.policy
+        rule = first_that_holds(policy.rules, what, self.hour()) if policy is not None and policy.rules else None
+        shape = shape_of(road, what, rule)
+        shelves = self._lasting if lasts(road, shape) else self._brief
+        shelf = shelves.get(road.route.name)
+        if shelf is None or shelf.road is not road or now >= shelf.until or not self._holds(shelf, health):
+            if len(shelves) >= MOST:
+                shelves.clear()
+            shelf = shelves[road.route.name] = self._shelf(road, health, now, inf if shelves is self._lasting else None)
+        shaped = shelf.shapes.get(shape)
+        if shaped is None:
+            shaped = self._shape(road, request, what, rule, health, now, draw)
+            if not shaped.shortlist.once:
+                shelf.put(shape, shaped)
+        return shaped
+
+    def _holds(self, shelf: Shelf, health: Mapping[str, Health]) -> bool:
+        same = not (shelf.health or health) or shelf.health == health
+        return same and (not (shelf.closed or self.closed) or shelf.closed == self.closed)
+
+    def _shelf(self, road: Road, health: Mapping[str, Health], now: float, until: float | None) -> Shelf:
+        trials = self.trials.get(road.route.name, _NO_TRIALS)
+        policy = road.route.policy
+        window = (_UCB if policy is None else policy.ucb).window
+        known = sum(counted(one, now, window)[0] for one in trials.values())
+        return Shelf(road, health, self.closed, now + FRESH_FOR if until is None else until, known // LESSONS)
+
+    def _shape(
+        self,
+        road: Road,
+        request: Request,
+        what: Asked,
+        rule: int | None,
+        health: Mapping[str, Health],
+        now: float,
+        draw: Draw,
+    ) -> Shaped:
+        route = road.vectors if isinstance(request, EmbedRequest) else road.route
+        return Shaped(shortlist(route, what, rule, health, self.seen(road, now), draw, road.custom))
+
+    def seen(self, road: Road, now: float) -> Seen:
+        """What is known at this moment, but for what concerns one request only."""
+        name = road.route.name
         lanes = road.lanes
 
-        def busy(target: str) -> tuple[int, int | None]:
-            gate = lanes[target].gates[0]
-            return gate.busy, gate.limit
+        def busy(target: str) -> Loaded:
+            return lanes[target].gates[0]
 
-        last = hour = None
-        if policy is not None:
-            sticky = policy.sticky and isinstance(request, ChatRequest)
-            last = self.last.get((name, conversation(request.body))) if sticky else None
-            hour = time.localtime().tm_hour if policy.rules else 0
-        turns = self.turns.get(name, {})
-        return Seen(now, self.measured, self.trials.get(name, {}), turns, busy, last or "", hour or 0, self.closed)
+        turns, trials = self.turns.get(name, _NO_TURNS), self.trials.get(name, _NO_TRIALS)
+        return Seen(now, self.measured, trials, turns, busy, closed=self.closed)
+
+    def _last(self, road: Road, request: Request) -> str:
+        policy = road.route.policy
+        if policy is None or not policy.sticky or not isinstance(request, ChatRequest):
+            return ""
+        return self.last.get((road.route.name, conversation(request.body)), "")
+
+    def _tell(self, route: str, trouble: str, now: float) -> None:
+        if now >= self._told.get(route, 0.0):
+            self._told[route] = now + TOLD_EVERY
+            _LOG.warning("the function of route %s failed, its order holds: %s", route, trouble[:500])
+
+    # Learning --------------------------------------------------------------------------------------------------------
 
     def note(self, road: Road, request: Request, outcome: Outcome, lane: Lane, now: float, strategy: str) -> None:
         """An attempt of a request that was chosen for has ended: those of routes in plain order cost nothing."""
-        target = outcome.target
-        if len(self.measured) >= MOST:
-            self.measured.clear()  # callers may name any number of targets directly
-        self.measured[target] = measure(self.measured.get(target, FRESH), outcome, now, lane.gates[0].busy)
+        target, ended = outcome.target, outcome.ended
+        known = self.measured.get(target)
+        if known is None:
+            if len(self.measured) >= MOST:
+                self.measured.clear()  # callers may name any number of targets directly
+            known = FRESH
+        after = self.measured[target] = measure(known, outcome, now, lane.gates[0].busy)
+        if after.in_a_row or after.in_a_row != known.in_a_row or not known.attempts:
+            self._brief.clear()
         policy = road.route.policy
-        served = outcome.ended is Ended.SERVED
-        if policy is not None and policy.sticky and served and isinstance(request, ChatRequest):
-            self.last[road.route.name, conversation(request.body)] = target
-        if (strategy == "ucb" or road.learns) and outcome.ended is not Ended.CANCELLED:
+        if policy is not None and policy.sticky and ended is _SERVED and isinstance(request, ChatRequest):
+            self._stay(road.route.name, conversation(request.body), target)
+        if (road.learns or strategy == "ucb") and ended is not _CANCELLED:
             self._learn(outcome, _UCB if policy is None else policy.ucb, now)
+
+    def _stay(self, route: str, of: int, target: str) -> None:
+        last = self.last
+        last.pop((route, of), None)
+        last[route, of] = target
+        if len(last) > MOST:
+            del last[next(iter(last))]
 
     def _learn(self, outcome: Outcome, ucb: Ucb, now: float) -> None:
         known = _of(self.trials, outcome.route)
         until = outcome.last if outcome.first_content is None else outcome.first_content
         worth = reward(
             ucb,
-            served=outcome.ended is Ended.SERVED,
+            served=outcome.ended is _SERVED,
             seconds=until - outcome.sent,
             cost=None if outcome.cost is None else float(outcome.cost),
         )
-        known[outcome.target] = rewarded(known.get(outcome.target, Trials()), worth, now, ucb.window)
+        known[outcome.target] = rewarded(known.get(outcome.target, _UNTRIED), worth, now, ucb.window)
+        shelf = self._brief.get(outcome.route)
+        if shelf is not None:
+            shelf.lessons -= 1
+            if shelf.lessons < 0:
+                del self._brief[outcome.route]
 
     def forget(self, targets: Iterable[str]) -> None:
         """What was learnt of these targets no longer holds."""
@@ -117,30 +204,27 @@ class Choices:
         for known in self.trials.values():
             for target in gone & known.keys():
                 del known[target]
+        self.renew()
 
 
+_UNTRIED = Trials()
+_Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
-def _of(table: dict[str, dict[str, _Value]], route: str) -> dict[str, _Value]:
+def _of(table: dict[str, dict[_Key, _Value]], route: str) -> dict[_Key, _Value]:
     """What is remembered of a route; direct targets are routes too, of which there may be any number."""
-    if route not in table and len(table) >= MOST:
-        table.clear()
-    return table.setdefault(route, {})
+    found = table.get(route)
+    if found is None:
+        if len(table) >= MOST:
+            table.clear()
+        found = table[route] = {}
+    return found
 
 
-def asked(road: Road, request: Request, key: str) -> Asked:
-    """The request as preflight and rules see it. Its tokens are counted only where that can matter."""
-    wish = NONE if request.wish is None else request.wish
-    chat = isinstance(request, ChatRequest)
-    plain = road.plain(request)
-    if not isinstance(request, ChatRequest | EmbedRequest):
-        facts = Facts(0, chat=False, model=request.model)
-    elif road.weighs or wish is not NONE or not plain:
-        facts = facts_of(request.body, chat=chat, model=request.model)
-    else:
-        facts = Facts(0, output_of(request.body) if chat else None, chat=chat)
-    return Asked(facts, wish, key, dict(wish.headers), plain)
+def local_hour() -> int:
+    """Of the machine's local day."""
+    return time.localtime().tm_hour
 
 
 def conversation(body: Mapping[str, Any]) -> int:
@@ -150,11 +234,8 @@ def conversation(body: Mapping[str, Any]) -> int:
     if isinstance(named, str):
         return hash(named)
     messages = body.get("messages")
-    begin = repr(messages[:2]) if isinstance(messages, list) else ""
-    return hash((str(body.get("user")), begin))
-
-
-def only_those(road: Road, route: Route, choice: Choice) -> Road:
-    """The road without the targets that this request leaves out: nothing that follows may go there."""
-    names = {target.name for target in choice.plan.targets} | {one.target.name for one in choice.plan.skipped}
-    return road.among(route, names)
+    begin: list[object] = [body.get("user") if isinstance(body.get("user"), str) else None]
+    for message in messages[:2] if isinstance(messages, list) else ():
+        content = message.get("content") if isinstance(message, dict) else message
+        begin.append(content if isinstance(content, str) else repr(message))
+    return hash(tuple(begin))

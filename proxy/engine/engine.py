@@ -11,7 +11,6 @@ from math import inf
 from typing import Protocol
 
 from proxy.core.chat import ChatRequest, EmbedRequest
-from proxy.core.choice.ranking import Closed
 from proxy.core.failure import Failure
 from proxy.core.health import WELL, on_outcome
 from proxy.core.outcome import Finish, Outcome
@@ -21,7 +20,6 @@ from proxy.core.route import Route
 from proxy.core.told import Note
 from proxy.engine.admission import Admission
 from proxy.engine.caller import Caller
-from proxy.engine.choices import Choices
 from proxy.engine.exchange import Exchange
 from proxy.engine.healths import Healths
 from proxy.engine.lane import Lane, Road
@@ -64,9 +62,6 @@ class Engine(Healths):
         """Requests since the retry budget was looked at last."""
         self._hedges: dict[str, RetryBudget] = {}
         self._latencies: dict[str, deque[float]] = {}
-        self.closed: dict[str, Closed] = {}
-        """Targets at a limit of ours, which choices leave out. Whoever keeps the limits changes it in place."""
-        self.choices = Choices(self.closed)
         self.admission: Admission | None = None
         """Limits, queue and budgets; `None`: none is configured."""
         self.key_tags: Mapping[str, tuple[str, ...]] = {}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from proxy.core.choice.ranking import Closed
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.health import WELL, Health, cooled, on_outcome, on_send
 from proxy.core.outcome import Ended
+from proxy.engine.choices import Choices
 from proxy.engine.keys import OF_THE_KEY, BackendKey, Ring
 from proxy.engine.lane import Lane, Planned
 from proxy.engine.roads import MAX_DIRECT
@@ -26,6 +28,9 @@ class Healths:
         """Told when a target's circuit opens or closes: (target, before, after)."""
         self.on_key: Callable[[str, BackendKey, float], None] | None = None
         """Told when one of a backend's several keys begins to rest: (backend, key, seconds)."""
+        self.closed: dict[str, Closed] = {}
+        """Targets at a limit of ours, which choices leave out. Whoever keeps the limits changes it in place."""
+        self.choices = Choices(self.closed)
         self._direct: deque[str] = deque()
 
     def on_send(self, target: str, now: float) -> None:
@@ -60,7 +65,7 @@ class Healths:
         for target in targets:
             self.health.pop(target, None)
             self.trouble.pop(target, None)
-        self.plans.clear()
+        self._replan()
 
     def _of_key(self, lane: Lane, ended: Ended, failure: Failure | None, *, sent: float, now: float) -> bool:
         """Note what an attempt's end says of the key that it used. False: it says nothing of the target."""
@@ -103,10 +108,14 @@ class Healths:
         if len(self._direct) > MAX_DIRECT:
             self.forget([self._direct.popleft()])
 
+    def _replan(self) -> None:
+        self.plans.clear()
+        self.choices.renew()
+
     def _put(self, target: str, state: Health) -> None:
         self.health[target] = state
         if state.opened or state.cool_until:
             self.trouble[target] = state
-            self.plans.clear()
+            self._replan()
         elif self.trouble and self.trouble.pop(target, None) is not None:
-            self.plans.clear()
+            self._replan()

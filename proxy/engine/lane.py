@@ -146,6 +146,12 @@ class Road:
     """Some group of it goes by `ucb`."""
     weighs: bool = field(init=False)
     """The tokens of a request matter to some strategy or rule."""
+    times: bool = field(init=False)
+    """The length of an answer matters to some strategy."""
+    exact: bool = field(init=False)
+    """The tokens matter in full, not about."""
+    lasts: bool = field(init=False)
+    """Nothing that is measured matters to a request which asks for nothing of its own."""
 
     def __post_init__(self) -> None:
         policy = self.route.policy
@@ -162,6 +168,9 @@ class Road:
             ("headers", frozenset(name.encode() for rule in rules for name, _ in rule.when.header)),
             ("learns", "ucb" in strategies),
             ("weighs", bool(rules) or not strategies.isdisjoint(WEIGH)),
+            ("times", "least_latency" in strategies),
+            ("exact", policy is not None and policy.exact),
+            ("lasts", policy is None or not policy.measures),
         ):
             object.__setattr__(self, name, value)
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from proxy.core import attempt as machine
 from proxy.core.chat import ChatRequest
-from proxy.core.choice.choose import Choice, refused
+from proxy.core.choice.choose import Choice, asked_to_wait, refused
 from proxy.core.failure import Failure
 from proxy.core.plan import Plan, asked_for_time, nothing_left, plan
 from proxy.core.route import Route
-from proxy.engine.choices import only_those
 from proxy.engine.lane import Planned
 from proxy.engine.roads import MAX_DIRECT
 from proxy.engine.sending import Sending
@@ -92,17 +91,21 @@ class Starting(Sending):
     def _start_by_choice(self, route: Route) -> None:
         """By what the request needs and its route says: see `choose`."""
         engine = self.engine
-        choice = engine.choices.choose(self.road, self.request, self.key, engine.trouble, self.began)
+        choice, road, usual = engine.choices.ready(self.road, self.request, self.key, engine.trouble, self.began)
         self.choice = choice
-        chosen = choice.plan
-        if len(chosen.targets) + len(chosen.skipped) < len(route.targets):
+        if road is not self.road:
             self._whole_road = self.road
-            self.road = only_those(self.road, route, choice)
-            route = self.road.route
-        self._anyway = chosen.anyway
-        waits = asked_for_time(chosen, self.began) if chosen.skipped else ()
-        self._state = machine.State(route, chosen.targets, failures=waits)
-        if chosen.targets:
+            self.road = road
+            route = road.route
+        self._anyway = choice.plan.anyway
+        if usual is not None:
+            self._usual = usual
+            self._state, commands = usual.begun
+            self._run(commands)
+            return
+        chosen = choice.plan.targets
+        self._state = machine.State(route, chosen, failures=asked_to_wait(choice, self.began))
+        if chosen:
             self._feed(machine.Begin())
         else:
             self._give_up(refused(route, choice, self.began))

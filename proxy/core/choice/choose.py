@@ -1,36 +1,40 @@
 """The one place where it is decided which targets a request tries, in which order, and why others are left out. Live
-traffic and `explain` call the same function; it changes nothing."""
+traffic, `explain` and `simulate` call the same functions; they change nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from math import inf
 from typing import NamedTuple
 
-from proxy.core.choice.fitting import cannot, doubtful, not_quite, unwished
+from proxy.core.choice.facts import rounded
 from proxy.core.choice.policy import STRATEGIES, Group, Member, Policy
 from proxy.core.choice.ranking import Custom, Draw, Ranker, Seen
-from proxy.core.choice.rotation import Turns
+from proxy.core.choice.rotation import Ring, Turn
 from proxy.core.choice.rules import Asked, first_that_holds
-from proxy.core.choice.wish import NONE, Wish
+from proxy.core.choice.sifting import LeftOut, sift
+from proxy.core.choice.wish import Wish
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.health import WELL, Health, Standing, standing
-from proxy.core.plan import Plan, among, nothing_left
-from proxy.core.route import Route, Target, Unsupported
+from proxy.core.plan import Plan, among, asked_for_time, nothing_left
+from proxy.core.route import Route, Target
 
+__all__ = [
+    "Choice",
+    "LeftOut",
+    "Shortlist",
+    "asked_to_wait",
+    "choose",
+    "plain_policy",
+    "refused",
+    "shortlist",
+    "words",
+]
+
+MOST = 1024
+"""Choices that a shortlist keeps."""
 TOLD = 10
 """Targets whose reasons stand in an error message."""
-
-
-class LeftOut(NamedTuple):
-    """A target that this request does not try, whatever its health."""
-
-    target: Target
-    reason: str
-    kind: FailureKind | None = None
-    """What it would have refused with; `None`: the request's or the route's own conditions leave it out."""
-    until: float = inf
-    """When that is over, in seconds on the engine's clock."""
 
 
 class Choice(NamedTuple):
@@ -43,7 +47,7 @@ class Choice(NamedTuple):
     strategy: str = "order"
     rule: int | None = None
     """The place of the rule that held."""
-    turns: Mapping[str, Turns] = {}  # of a NamedTuple: nobody can change it
+    turns: Mapping[Ring, Turn] = {}  # of a NamedTuple: nobody can change it
     """What is to be remembered, where the request is really sent: see `Seen.turns`."""
     trouble: str = ""
     """What a `custom` function raised."""
@@ -56,10 +60,65 @@ class _Use(NamedTuple):
     rule: int | None
 
 
-class _Sifted(NamedTuple):
-    fit: list[Target]
-    left_out: list[LeftOut]
-    behind: dict[str, str]
+class Shortlist:
+    """What is settled for all requests of one shape (their facts, rounded, their wish and the rule that holds) as long
+    as nothing new is known: who may be asked, and in which order; but for who comes first, where that is decided with
+    each request."""
+
+    __slots__ = ("_behind", "_made", "_names", "_policy", "_ranked", "_settled", "_spent", "_stays", "once", "until")
+
+    def __init__(
+        self, policy: Policy, settled: Choice, ranker: Ranker, group: Group, behind: Mapping[str, str], spent: set[str]
+    ) -> None:
+        self._policy = policy
+        self._names = ranker.targets
+        self._ranked = ranker.rank(group, settled.strategy if settled.strategy != group.strategy else "")
+        self._settled = settled._replace(turns=ranker.turns, trouble=ranker.trouble)
+        self._behind = behind
+        self._spent = spent
+        self.once = ranker.once
+        """It holds for one request only."""
+        self.until = settled.plan.until
+        """When a target that is left out now, or put last, is due again."""
+        seen = ranker.seen
+        self._stays = [name for name in self._names if not seen.of(name).failing(seen.now)] if policy.sticky else []
+        self._made: dict[Hashable, Choice] = {}
+
+    def choice(self, draw: Draw, turns: Mapping[Ring, Turn], last: str = "") -> Choice:
+        """For one request: the same one as long as the same target comes first. `turns`, `last`: as in `Seen`."""
+        ranked = self._ranked
+        turn: Turn | None = None
+        key: int | str | Turn = 0
+        if last and last in self._stays:
+            key = last
+        elif ranked.ring is not None:
+            key = turn = turns.get(ranked.ring) or ranked.ring.first
+        elif ranked.pick is not None:
+            key = ranked.pick(draw)
+        found = self._made.get(key)
+        if found is None:
+            if len(self._made) >= MOST:
+                self._made.clear()
+            found = self._made[key] = self._choice(key, turn)
+        return found
+
+    def _choice(self, key: int | str | Turn, turn: Turn | None) -> Choice:
+        ranked, settled = self._ranked, self._settled
+        turns = settled.turns
+        if turn is not None:
+            order = ranked.turned(turn)
+            turns = {**turns, turn.ring: turn.next}
+        elif isinstance(key, str):
+            order = [key, *(name for name in ranked.order() if name != key)]
+        else:
+            order = ranked.order(key if isinstance(key, int) else 0)
+        if self._behind or self._spent:
+            # Those that would not give all that is asked come after the others; last those whose limits are used up.
+            order.sort(key=lambda name: (name in self._spent, name in self._behind))
+        if self._policy.prefer_other_backend:
+            order = _other_backends(order, self._names)
+        targets = tuple([self._names[name] for name in order])
+        return settled._replace(plan=settled.plan._replace(targets=targets), turns=turns)
 
 
 def choose(
@@ -71,34 +130,37 @@ def choose(
     custom: Custom | None = None,
 ) -> Choice:
     """`health` as in `plan`. `draw` gives numbers in [0, 1): the same ones give the same choice."""
+    policy = route.policy
+    rule = first_that_holds(policy.rules, asked, seen.hour) if policy is not None and policy.rules else None
+    return shortlist(route, asked, rule, health, seen, draw, custom).choice(draw, seen.turns, seen.last)
+
+
+def shortlist(
+    route: Route,
+    asked: Asked,
+    rule: int | None,
+    health: Mapping[str, Health],
+    seen: Seen,
+    draw: Draw,
+    custom: Custom | None = None,
+) -> Shortlist:
+    """What does not depend on who comes first. `rule`: the place of the route's rule that holds."""
     policy = route.policy or plain_policy(route)
-    use = _used(policy, asked, seen.hour)
-    targets = _inside(use.group, route)
-    sifted = _sift(route, policy, targets, asked, use.wish, seen)
-    if seen.closed:
-        sifted = _opened(sifted, seen)
-    if policy.exclude_failed is not None:
-        sifted = _rested(policy.exclude_failed, sifted, seen)
+    group, strategy, wish = _used(policy, asked, rule)
+    targets = _inside(group, route)
+    sifted = sift(route, policy, targets, asked, wish, seen)
     found = among(sifted.fit, health, seen.now)
     names = {target.name: target for target in found.targets}
-    ranker = Ranker(policy, names, asked.facts, seen, draw, use.wish.priority, use.wish.task, custom)
-    order = ranker.rank(use.group, use.strategy)
-    if policy.sticky and seen.last in names and not seen.of(seen.last).failing(seen.now):
-        order = [seen.last, *(name for name in order if name != seen.last)]
-    if sifted.behind or health:
-        order = _last_last(order, sifted.behind, health, seen.now)
-    if policy.prefer_other_backend:
-        order = _other_backends(order, names)
-    behind = tuple((names[name], why) for name, why in sifted.behind.items() if name in names)
-    return Choice(
-        found._replace(targets=tuple(names[name] for name in order)),
-        tuple(sifted.left_out),
-        behind,
-        use.strategy or use.group.strategy,
-        use.rule,
-        ranker.turns,
-        ranker.trouble,
-    )
+    facts = asked.facts if custom is not None else rounded(asked.facts)
+    ranker = Ranker(policy, names, facts, seen, draw, wish.priority, wish.task, custom)
+    behind = tuple([(names[name], why) for name, why in sifted.behind.items() if name in names])
+    settled = Choice(found, tuple(sifted.left_out), behind, strategy or group.strategy, rule)
+    return Shortlist(policy, settled, ranker, group, sifted.behind, _spent(names, health, seen.now))
+
+
+def _spent(names: Mapping[str, Target], health: Mapping[str, Health], now: float) -> set[str]:
+    """Those whose limits are used up, by their own word."""
+    return {name for name in health if name in names and standing(health.get(name, WELL), now) is Standing.SPENT}
 
 
 def plain_policy(route: Route) -> Policy:
@@ -106,8 +168,7 @@ def plain_policy(route: Route) -> Policy:
     return Policy(Group("", tuple(Member(target.name) for target in route.targets)))
 
 
-def _used(policy: Policy, asked: Asked, hour: int) -> _Use:
-    place = first_that_holds(policy.rules, asked, hour) if policy.rules else None
+def _used(policy: Policy, asked: Asked, place: int | None) -> tuple[Group, str, Wish]:
     wish, group, strategy = asked.wish, policy.top, ""
     if place is not None:
         rule = policy.rules[place]
@@ -119,7 +180,7 @@ def _used(policy: Policy, asked: Asked, hour: int) -> _Use:
         elif rule.use:
             group = Group("", (Member(rule.use),))
     wish = wish.along(policy.require)
-    return _Use(group, wish.strategy or strategy, wish, place)
+    return group, wish.strategy or strategy, wish
 
 
 def _inside(group: Group, route: Route) -> list[Target]:
@@ -135,82 +196,6 @@ def _names(group: Group) -> list[str]:
     return [
         name for member in group.members for name in ([member.name] if member.group is None else _names(member.group))
     ]
-
-
-def _sift(route: Route, policy: Policy, targets: list[Target], asked: Asked, wish: Wish, seen: Seen) -> _Sifted:
-    """Which of them may be asked this at all."""
-    if asked.plain and wish is NONE:
-        return _Sifted(targets, [], {})
-    fit: list[Target] = []
-    left_out: list[LeftOut] = []
-    behind: dict[str, str] = {}
-    strict = route.unsupported is Unsupported.REFUSE
-    for target in targets:
-        out = _why_out(target, asked, wish, seen)
-        quite = None if out or asked.plain or route.unsupported is Unsupported.DROP else not_quite(target, asked.facts)
-        if out is None and quite and strict:
-            out = LeftOut(target, quite, FailureKind.UNSUPPORTED)
-        if out is not None:
-            left_out.append(out)
-            continue
-        fit.append(target)
-        if quite:
-            behind[target.name] = quite
-    if not fit:
-        return _in_doubt(left_out, asked)
-    return _Sifted(fit, left_out, behind)
-
-
-def _why_out(target: Target, asked: Asked, wish: Wish, seen: Seen) -> LeftOut | None:
-    if wish is not NONE:
-        why = unwished(target, asked.facts, wish, seen.of(target.name))
-        if why:
-            return LeftOut(target, why)
-    flaw = None if asked.plain else cannot(target, asked.facts)
-    return None if flaw is None else LeftOut(target, flaw[1], flaw[0])
-
-
-def _in_doubt(left_out: list[LeftOut], asked: Asked) -> _Sifted:
-    """Nothing is left: an estimate of tokens alone refuses nobody whose request may fit after all."""
-    doubt = [one for one in left_out if one.kind is FailureKind.CONTEXT_LENGTH and doubtful(one.target, asked.facts)]
-    rest = [one for one in left_out if one not in doubt]
-    return _Sifted([one.target for one in doubt], rest, {one.target.name: one.reason for one in doubt})
-
-
-def _opened(sifted: _Sifted, seen: Seen) -> _Sifted:
-    """Without those that stand at a limit of ours."""
-    closed = seen.closed
-    out = [
-        LeftOut(one, closed[one.name].reason, FailureKind.RATE_LIMITED, closed[one.name].until)
-        for one in sifted.fit
-        if one.name in closed and closed[one.name].until > seen.now
-    ]
-    if not out:
-        return sifted
-    names = {one.target.name for one in out}
-    return sifted._replace(fit=[t for t in sifted.fit if t.name not in names], left_out=[*sifted.left_out, *out])
-
-
-def _rested(seconds: float, sifted: _Sifted, seen: Seen) -> _Sifted:
-    """Without those that failed not long ago, where others are left."""
-    since = seen.now - seconds
-    failed = {t.name for t in sifted.fit if seen.of(t.name).in_a_row and seen.of(t.name).failed_at > since}
-    if not failed or len(failed) == len(sifted.fit):
-        return sifted
-    out = [
-        LeftOut(t, f"failed {seen.now - seen.of(t.name).failed_at:,.0f} s ago") for t in sifted.fit if t.name in failed
-    ]
-    return sifted._replace(fit=[t for t in sifted.fit if t.name not in failed], left_out=[*sifted.left_out, *out])
-
-
-def _last_last(order: list[str], behind: Mapping[str, str], health: Mapping[str, Health], now: float) -> list[str]:
-    """Those that would not give all that is asked come after the others; last those whose limits are used up."""
-
-    def rank(name: str) -> tuple[bool, bool]:
-        stands = name in health and standing(health.get(name, WELL), now) is Standing.SPENT
-        return stands, name in behind
-
-    return sorted(order, key=rank)
 
 
 def _other_backends(order: list[str], targets: Mapping[str, Target]) -> list[str]:
@@ -245,6 +230,17 @@ def refused(route: Route, choice: Choice, now: float) -> Failure:
     if kinds == {FailureKind.CONTEXT_LENGTH}:
         return Failure(FailureKind.CONTEXT_LENGTH, message, param="messages")
     return Failure(FailureKind.UNSUPPORTED, message, code="no_target_fits")
+
+
+def asked_to_wait(choice: Choice, now: float) -> tuple[Failure, ...]:
+    """What targets that are not asked before their time said last, and those that stand at a limit of ours: when all
+    others fail, the best answer may be to come back when one of these is due."""
+    closed = tuple(
+        Failure(FailureKind.RATE_LIMITED, one.reason, retry_after=max(one.until - now, 0.001), ours=True)
+        for one in choice.left_out
+        if one.until < inf
+    )
+    return asked_for_time(choice.plan, now) + closed
 
 
 def words(stands: Standing, cause: FailureKind | None, wait: float) -> str:

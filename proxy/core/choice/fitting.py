@@ -17,11 +17,16 @@ SOFT = frozenset({"json_schema", "reasoning"})
 """Capabilities without which there is an answer all the same, only not quite as asked: such targets come last."""
 
 
-def cannot(target: Target, facts: Facts) -> tuple[FailureKind, str] | None:
+def tokens_at(facts: Facts, known: Measured) -> int:
+    """Of input, as the target's model counts them, about."""
+    return facts.input if known.dense == 1.0 else int(facts.input * known.dense)
+
+
+def cannot(target: Target, facts: Facts, known: Measured) -> tuple[FailureKind, str] | None:
     """Why it would have to refuse; `None`: nothing is known that says so."""
     ability = target.ability
-    if facts.chat and ability.context is not None and facts.input > ability.context:
-        return FailureKind.CONTEXT_LENGTH, f"context {ability.context:,} < {facts.input:,}"
+    if facts.chat and ability.context is not None and tokens_at(facts, known) > ability.context:
+        return FailureKind.CONTEXT_LENGTH, f"context {ability.context:,} < {tokens_at(facts, known):,}"
     lacking = [need for need in sorted(facts.needs - SOFT) if ability.can(need) is False]
     if lacking:
         return FailureKind.UNSUPPORTED, f"no {', no '.join(lacking)}"
@@ -30,20 +35,21 @@ def cannot(target: Target, facts: Facts) -> tuple[FailureKind, str] | None:
     return None
 
 
-def doubtful(target: Target, facts: Facts) -> bool:
+def doubtful(target: Target, facts: Facts, known: Measured) -> bool:
     """Its context is too small only by an estimate that may be wrong by so much."""
     context = target.ability.context
-    return context is not None and context < facts.input <= context * DOUBT
+    return context is not None and context < tokens_at(facts, known) <= context * DOUBT
 
 
-def not_quite(target: Target, facts: Facts) -> str | None:
+def not_quite(target: Target, facts: Facts, known: Measured) -> str | None:
     """Why others are asked before it: it would not give all that was asked for."""
     ability = target.ability
     wanted = facts.output
     if wanted is not None and ability.output is not None and wanted > ability.output:
         return f"answers up to {ability.output:,} < {wanted:,}"
-    if wanted is not None and ability.context is not None and facts.input + wanted > ability.context:
-        return f"context {ability.context:,} < {facts.input:,} + {wanted:,}"
+    tokens = tokens_at(facts, known)
+    if wanted is not None and ability.context is not None and tokens + wanted > ability.context:
+        return f"context {ability.context:,} < {tokens:,} + {wanted:,}"
     lacking = [need for need in sorted(facts.needs & SOFT) if ability.can(need) is False]
     return f"no {', no '.join(lacking)}" if lacking else None
 
@@ -114,12 +120,28 @@ def expected_cost(target: Target, facts: Facts, known: Measured) -> Decimal | No
     price = target.price
     if price is None:
         return None
-    price = price.at(facts.input)
+    tokens = tokens_at(facts, known)
+    price = price.at(tokens)
     output = facts.output if facts.output is not None and facts.chat else expected_output(facts, known)
-    total = facts.input * price.input + int(output) * price.output
+    total = tokens * price.input + int(output) * price.output
     if known.cached and price.cached_input is not None:
-        total -= int(facts.input * known.cached) * (price.input - price.cached_input)
+        total -= int(tokens * known.cached) * (price.input - price.cached_input)
     return total / MILLION
+
+
+def expected_dollars(target: Target, facts: Facts, known: Measured) -> float | None:
+    """The same, near enough to compare targets by: without decimals, which would cost more than all the rest."""
+    price = target.price
+    if price is None:
+        return None
+    tokens = facts.input * known.dense
+    if price.tiers:
+        price = price.at(int(tokens))
+    output = facts.output if facts.output is not None and facts.chat else expected_output(facts, known)
+    into = float(price.input)
+    if known.cached and price.cached_input is not None:
+        into -= known.cached * (into - float(price.cached_input))
+    return (tokens * into + output * float(price.output)) / 1e6
 
 
 def _dollars(amount: Decimal) -> str:

@@ -43,6 +43,8 @@ class Measured(NamedTuple):
     carries: int | None = None
     """In flight when it refused more; `None`: it never did."""
     refused_at: float = 0.0
+    dense: float = 1.0
+    """Reported tokens of input for each that is estimated from the characters, as its model counts them."""
 
     def failing(self, now: float) -> bool:
         """It failed last, and not long ago."""

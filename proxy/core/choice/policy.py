@@ -9,6 +9,8 @@ from typing import NamedTuple
 from proxy.core.choice.wish import ASKABLE, NONE, Wish
 
 STRATEGIES = (*ASKABLE, "custom")
+MEASURED = frozenset({"least_latency", "least_busy", "cheapest", "score", "ucb", "custom"})
+"""Those whose order changes with what is measured."""
 
 
 class Member(NamedTuple):
@@ -103,4 +105,24 @@ class Policy:
     def strategies(self) -> frozenset[str]:
         """All that may come into play, but for what a request asks for itself."""
         groups = (self.top, *self.groups.values())
-        return frozenset({group.strategy for group in groups} | {rule.use for rule in self.rules}) & set(STRATEGIES)
+        said = {rule.use for rule in self.rules} | {wish.strategy for wish in self._wishes}
+        return frozenset({group.strategy for group in groups} | said) & set(STRATEGIES)
+
+    @property
+    def measures(self) -> bool:
+        """What is measured of targets has a say."""
+        return (
+            self.sticky
+            or self.exclude_failed is not None
+            or not self.strategies.isdisjoint(MEASURED)
+            or any(wish.measures for wish in self._wishes)
+        )
+
+    @property
+    def exact(self) -> bool:
+        """Nobody may take the tokens of a request for about as many."""
+        return bool(self.custom) or any(wish.max_cost is not None for wish in self._wishes)
+
+    @property
+    def _wishes(self) -> list[Wish]:
+        return [self.require, *(rule.set for rule in self.rules)]

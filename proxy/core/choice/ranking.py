@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import NamedTuple
+from operator import itemgetter
+from typing import NamedTuple, Protocol
 
 from proxy.core.choice.bandit import Trials, by_bound
 from proxy.core.choice.facts import Facts
-from proxy.core.choice.fitting import expected_cost, expected_output
+from proxy.core.choice.fitting import expected_dollars, expected_output
 from proxy.core.choice.measured import FRESH, Measured
 from proxy.core.choice.policy import Group, Policy, Ucb
-from proxy.core.choice.rotation import Turns, turn
+from proxy.core.choice.rotation import Ring, Turn, ring
 from proxy.core.choice.score import Part, scores
 from proxy.core.route import Target
 
@@ -23,8 +24,25 @@ Draw = Callable[[], float]
 """A number in [0, 1)."""
 
 
-def _nobody(_target: str) -> tuple[int, int | None]:
-    return 0, None
+class Loaded(Protocol):
+    """Requests in flight somewhere: read when it is needed, so that it is always what is there now."""
+
+    @property
+    def busy(self) -> int: ...
+
+    @property
+    def limit(self) -> int | None: ...
+
+
+class Load(NamedTuple):
+    """The same as a value."""
+
+    busy: int = 0
+    limit: int | None = None
+
+
+def _nobody(_target: str) -> Loaded:
+    return Load()
 
 
 class Closed(NamedTuple):
@@ -42,9 +60,9 @@ class Seen:
     now: float = 0.0
     measured: Mapping[str, Measured] = field(default_factory=dict)
     trials: Mapping[str, Trials] = field(default_factory=dict)
-    turns: Mapping[str, Turns] = field(default_factory=dict)
-    """By group; of the route itself at the empty name."""
-    busy: Callable[[str], tuple[int, int | None]] = _nobody
+    turns: Mapping[Ring, Turn] = field(default_factory=dict)
+    """Where the turns of `weighted` stand; the first one where nothing is said."""
+    busy: Callable[[str], Loaded] = _nobody
     """Requests in flight at a target, and its limit."""
     last: str = ""
     """The target that served this conversation last."""
@@ -82,9 +100,35 @@ class Entry(NamedTuple):
     targets: tuple[str, ...]
 
 
+Pick = Callable[[Draw], int]
+"""The place of the entry that comes first, by what is in flight at this moment, or by lot."""
+
+
+class Ranked(NamedTuple):
+    """The members of a group in their order, as far as it holds for more than one request."""
+
+    entries: list[Entry]
+    pick: Pick | None = None
+    ring: Ring | None = None
+    """Their order is that of its turn."""
+
+    def order(self, first: int = 0) -> list[str]:
+        """The targets, those of this entry first."""
+        entries = self.entries
+        if first:
+            entries = [entries[first], *entries[:first], *entries[first + 1 :]]
+        return [name for entry in entries for name in entry.targets]
+
+    def turned(self, turn: Turn) -> list[str]:
+        """The targets in the order of this turn."""
+        by_name = {entry.name: entry for entry in self.entries}
+        return [name for entry in turn.order for name in by_name[entry].targets]
+
+
 @dataclass(slots=True)
 class Ranker:
-    """Of one request. `turns`: of the groups whose turn has moved on; `trouble`: what a `custom` function raised."""
+    """Of requests of one shape. `turns`: of nested groups whose turn has moved on; `trouble`: what a `custom` function
+    raised; `once`: what was found holds for one request only."""
 
     policy: Policy
     targets: Mapping[str, Target]
@@ -95,122 +139,144 @@ class Ranker:
     priority: str = ""
     task: str = ""
     custom: Custom | None = None
-    turns: dict[str, Turns] = field(default_factory=dict)
+    turns: dict[Ring, Turn] = field(default_factory=dict)
     trouble: str = ""
+    once: bool = False
 
-    def rank(self, group: Group, strategy: str = "") -> list[str]:
-        """The targets of a group that may be tried, the first one first."""
-        entries = [
-            entry for member in group.members if (entry := self._entry(member.name, member.weight, member.group))
-        ]
-        if len(entries) > 1:
-            entries = self._ordered(group, strategy or group.strategy, entries)
-        return [name for entry in entries for name in entry.targets]
+    def rank(self, group: Group, strategy: str = "") -> Ranked:
+        """The targets of a group that may be tried."""
+        targets = self.targets
+        entries = []
+        for name, weight, inner in group.members:
+            if inner is None:
+                if name in targets:
+                    entries.append(Entry(name, weight, (name,)))
+            elif inside := self._inside(inner):
+                entries.append(Entry(name, weight, inside))
+        if len(entries) < 2:
+            return Ranked(entries)
+        return self._ranked(group, strategy or group.strategy, entries)
 
-    def _entry(self, name: str, weight: float, group: Group | None) -> Entry | None:
-        if group is None:
-            return Entry(name, weight, (name,)) if name in self.targets else None
-        inside = tuple(self.rank(group))
-        return Entry(name, weight, inside) if inside else None
+    def _inside(self, group: Group) -> tuple[str, ...]:
+        """The targets of a group in another one."""
+        found = self.rank(group)
+        if found.ring is not None:
+            turn = self.seen.turns.get(found.ring) or found.ring.first
+            self.turns[found.ring] = turn.next
+            self.once = True
+            return tuple(found.turned(turn))
+        if found.pick is not None:
+            self.once = True
+            return tuple(found.order(found.pick(self.draw)))
+        return tuple(found.order())
 
-    def _ordered(self, group: Group, strategy: str, entries: list[Entry]) -> list[Entry]:
+    def _ranked(self, group: Group, strategy: str, entries: list[Entry]) -> Ranked:
         match strategy:
             case "weighted":
-                return self._weighted(group, entries)
+                return Ranked(entries, ring=ring(group.name, tuple((name, weight) for name, weight, _ in entries)))
             case "least_latency":
                 return self._quickest(entries)
             case "least_busy":
-                return sorted(entries, key=self._load(entries))
+                return self._idlest(entries)
             case "cheapest":
-                return sorted(entries, key=self._cost)
+                return Ranked(_by(entries, [self._cost(entry) for entry in entries]))
             case "score":
-                return self._scored(entries)
+                found = scores([self._part(entry) for entry in entries], self.policy.weights, self.priority)
+                return Ranked(_by(entries, [-one for one in found]))
             case "ucb":
-                return self._bounded(entries, self.policy.ucb)
+                return Ranked(self._bounded(entries, self.policy.ucb))
             case "fallback_by_task":
                 first = self.policy.tasks.get(self.task, ())
-                return sorted(entries, key=lambda entry: _place(first, entry))
+                return Ranked(sorted(entries, key=lambda entry: _place(first, entry)))
             case "custom":
-                return self._as_custom_says(entries)
+                return Ranked(self._as_custom_says(entries))
             case _:
-                return entries
+                return Ranked(entries)
 
-    def _weighted(self, group: Group, entries: list[Entry]) -> list[Entry]:
-        by_name = {entry.name: entry for entry in entries}
-        known = self.seen.turns.get(group.name, {})
-        order, self.turns[group.name] = turn(known, [(entry.name, entry.weight) for entry in entries])
-        return [by_name[name] for name in order]
-
-    def _failing(self, entry: Entry) -> bool:
-        return self.seen.of(entry.targets[0]).failing(self.seen.now)
-
-    def _quickest(self, entries: list[Entry]) -> list[Entry]:
+    def _quickest(self, entries: list[Entry]) -> Ranked:
         """The better of two that are drawn comes first (Mitzenmacher 2001: nearly as good as the best of all, and no
         herd runs for it); then the others from the best on. Those that fail come last."""
-        well = [entry for entry in entries if not self._failing(entry)]
-        ill = [entry for entry in entries if self._failing(entry)]
-        order = sorted(well, key=self._wait)
-        if len(order) > 2:
-            one = int(self.draw() * len(well))
-            other = int(self.draw() * (len(well) - 1))
-            first = min(well[one], well[other + (other >= one)], key=self._wait)
-            order.remove(first)
-            order.insert(0, first)
-        return [*order, *sorted(ill, key=self._wait)]
+        seen, facts, now = self.seen, self.facts, self.seen.now
+        rows = []
+        for place, entry in enumerate(entries):
+            name = entry.targets[0]
+            known, load = seen.of(name), seen.busy(name)
+            takes = known.takes(expected_output(facts, known))
+            rows.append((known.failing(now), _wait(takes, load.busy), place, entry, takes, load))
+        rows.sort(key=itemgetter(0, 1, 2))
+        well = [(takes, load) for failing, _, _, _, takes, load in rows if not failing]
+        ordered = [row[3] for row in rows]
+        count = len(well)
+        if count < 2:
+            return Ranked(ordered)
 
-    def _wait(self, entry: Entry) -> float:
-        """Seconds times those that wait for them. A target of which nothing is known is tried, by one at a time."""
-        name = entry.targets[0]
-        known, busy = self.seen.of(name), self.seen.busy(name)[0]
-        takes = known.takes(expected_output(self.facts, known))
-        if takes is None:
-            return inf if busy else 0.0
-        return takes * (busy + 1)
+        def pick(draw: Draw) -> int:
+            one, other = 0, 1
+            if count > 2:
+                one, other = int(draw() * count), int(draw() * (count - 1))
+                other += other >= one
+            (takes, load), (others, its) = well[one], well[other]
+            return other if _wait(others, its.busy) < _wait(takes, load.busy) else one
 
-    def _load(self, entries: list[Entry]) -> Callable[[Entry], tuple[bool, float]]:
+        return Ranked(ordered, pick)
+
+    def _idlest(self, entries: list[Entry]) -> Ranked:
         """In flight against what a target can carry; one of which that is not known, as much as the best that is."""
-        now = self.seen.now
-        carries: dict[str, float | None] = {}
-        for entry in entries:
+        seen, now = self.seen, self.seen.now
+        rows = []
+        for place, entry in enumerate(entries):
             name = entry.targets[0]
-            limit, shown = self.seen.busy(name)[1], self.seen.of(name).capacity(now)
-            carries[name] = min((one for one in (limit, shown) if one is not None), default=None)
-        most = max((one for one in carries.values() if one is not None), default=1.0)
+            known, load = seen.of(name), seen.busy(name)
+            limit, shown = load.limit, known.capacity(now)
+            can = shown if limit is None else limit if shown is None else min(limit, shown)
+            rows.append((known.failing(now), can, place, entry, load))
+        most = max((row[1] for row in rows if row[1] is not None), default=1.0)
+        each = [1.0 / max(most if can is None else can, 1.0) for _, can, _, _, _ in rows]
+        rows.sort(key=lambda row: (row[0], (row[4].busy + 1) * each[row[2]]))
+        well = [(load, each[place]) for failing, _, place, _, load in rows if not failing]
+        shares = well or [(load, each[place]) for _, _, place, _, load in rows]
 
-        def load(entry: Entry) -> tuple[bool, float]:
-            name = entry.targets[0]
-            can = carries[name]
-            return self._failing(entry), (self.seen.busy(name)[0] + 1) / max(most if can is None else can, 1.0)
+        def pick(_draw: Draw) -> int:
+            found, least = 0, inf
+            for place, (load, share) in enumerate(shares):
+                filled = (load.busy + 1) * share
+                if filled < least:
+                    found, least = place, filled
+            return found
 
-        return load
+        return Ranked([row[3] for row in rows], pick)
 
     def _cost(self, entry: Entry) -> float:
         cost = self._dollars(entry.targets[0])
         return inf if cost is None else cost
 
     def _dollars(self, name: str) -> float | None:
-        cost = expected_cost(self.targets[name], self.facts, self.seen.of(name))
-        return None if cost is None else float(cost)
+        return expected_dollars(self.targets[name], self.facts, self.seen.of(name))
 
-    def _scored(self, entries: list[Entry]) -> list[Entry]:
-        found = scores([self._part(entry.targets[0]) for entry in entries], self.policy.weights, self.priority)
-        places = sorted(range(len(entries)), key=lambda place: -found[place])
-        return [entries[place] for place in places]
-
-    def _part(self, name: str) -> Part:
-        known, ability, facts = self.seen.of(name), self.targets[name].ability, self.facts
-        can = [ability.can(need) for need in facts.needs]
-        room = facts.input + expected_output(facts, known)
-        can.append(None if ability.context is None else ability.context >= room)
+    def _part(self, entry: Entry) -> Part:
+        name = entry.targets[0]
+        known, target, facts = self.seen.of(name), self.targets[name], self.facts
+        ability = target.ability
+        output = expected_output(facts, known)
+        has = unknown = lacks = 0
+        if ability.context is None:
+            unknown = 1
+        elif ability.context >= facts.input * known.dense + output:
+            has = 1
+        else:
+            lacks = 1
+        for need in facts.needs:
+            can = ability.can(need)
+            has, unknown, lacks = has + (can is True), unknown + (can is None), lacks + (can is False)
         good = 0.0 if known.failing(self.seen.now) else known.good
-        takes = known.takes(expected_output(facts, known))
-        return Part(can.count(True), can.count(None), can.count(False), self._dollars(name), takes, good)
+        return Part(has, unknown, lacks, expected_dollars(target, facts, known), known.takes(output), good)
 
     def _bounded(self, entries: list[Entry], ucb: Ucb) -> list[Entry]:
         by_name = {entry.targets[0]: entry for entry in entries}
         return [by_name[name] for name in by_bound(list(by_name), self.seen.trials, ucb, self.seen.now)]
 
     def _as_custom_says(self, entries: list[Entry]) -> list[Entry]:
+        self.once = True
         if self.custom is None:
             return entries
         candidates = [self._candidate(entry.targets[0]) for entry in entries]
@@ -224,7 +290,19 @@ class Ranker:
     def _candidate(self, name: str) -> Candidate:
         known = self.seen.of(name)
         failing = known.failing(self.seen.now)
-        return Candidate(self.targets[name], known, self.seen.busy(name)[0], failing, self._dollars(name))
+        return Candidate(self.targets[name], known, self.seen.busy(name).busy, failing, self._dollars(name))
+
+
+def _wait(takes: float | None, busy: int) -> float:
+    """Seconds times those that wait for them. A target of which nothing is known is tried, by one at a time."""
+    if takes is None:
+        return inf if busy else 0.0
+    return takes * (busy + 1)
+
+
+def _by(entries: list[Entry], values: list[float]) -> list[Entry]:
+    """Those with the least value first; equals stay in their order."""
+    return [entries[place] for place in sorted(range(len(entries)), key=values.__getitem__)]
 
 
 def _place(first: Sequence[str], entry: Entry) -> int:

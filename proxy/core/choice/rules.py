@@ -37,26 +37,24 @@ def first_that_holds(rules: Sequence[Rule], asked: Asked, hour: int) -> int | No
 def holds(when: When, asked: Asked, hour: int) -> bool:
     """All that it says is so."""
     facts, wish = asked.facts, asked.wish
-    words = (
-        (when.priority, wish.priority or "normal"),
-        (when.task, wish.task),
-        (when.agent, wish.agent),
-        (when.key, asked.key),
-    )
-    return (
-        all(not word or word == said for word, said in words)
-        and (not when.tag or when.tag in wish.tags)
-        and _within(when.tokens, facts.input)
-        and _within(when.output, facts.output)
-        and when.has <= facts.needs
-        and (when.hour is None or _in_hours(when.hour, hour))
-        and (not when.model_matches or _like(when.model_matches, facts.model))
-        and all(_has(asked.headers, name, like) for name, like in when.header)
+    priority, task, agent, tag, key, tokens, output, has, hours, header, model = when
+    return not (
+        (priority and priority != (wish.priority or "normal"))
+        or (task and task != wish.task)
+        or (agent and agent != wish.agent)
+        or (key and key != asked.key)
+        or (tag and tag not in wish.tags)
+        or (tokens is not None and not _within(tokens, facts.input))
+        or (output is not None and not _within(output, facts.output))
+        or (has and not has <= facts.needs)
+        or (hours is not None and not _in_hours(hours, hour))
+        or (model and not _like(model, facts.model))
+        or (header and not all(_has(asked.headers, name, like) for name, like in header))
     )
 
 
-def _within(span: tuple[float, float] | None, value: float | None) -> bool:
-    return span is None or (value is not None and span[0] <= value <= span[1])
+def _within(span: tuple[float, float], value: float | None) -> bool:
+    return value is not None and span[0] <= value <= span[1]
 
 
 def _in_hours(span: tuple[int, int], hour: int) -> bool:

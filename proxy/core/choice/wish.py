@@ -52,6 +52,19 @@ class Wish(NamedTuple):
         return self[:_OF_TARGETS] != NONE[:_OF_TARGETS]
 
     @property
+    def measures(self) -> bool:
+        """What is measured of a target decides whether it is met."""
+        return self.max_cost is not None or self.max_latency is not None or self.min_speed is not None
+
+    @property
+    def bare(self) -> Wish:
+        """Without what only rules look at."""
+        if not (self.agent or self.tags or self.headers):
+            return self
+        less = self._replace(agent="", tags=_EMPTY, headers=())
+        return NONE if less == NONE else less
+
+    @property
     def empty(self) -> bool:
         """Nothing is asked for."""
         return self == NONE

@@ -16,8 +16,8 @@ from proxy.core.choice.bandit import Trials, by_bound, counted, reward, rewarded
 from proxy.core.choice.facts import Facts
 from proxy.core.choice.measured import FRESH, Measured, measure
 from proxy.core.choice.policy import Group, Member, Policy, Ucb, Weights
-from proxy.core.choice.ranking import Candidate, Seen
-from proxy.core.choice.rotation import Turns, turn
+from proxy.core.choice.ranking import Candidate, Load, Seen
+from proxy.core.choice.rotation import Ring
 from proxy.core.choice.score import Part, scores
 from proxy.core.choice.wish import Wish
 from proxy.core.failure import FailureKind
@@ -36,23 +36,24 @@ A, B, C = target("a/m", price="3/3"), target("b/m", price="1/1"), target("c/m")
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(0, 40))
 def test_weighted_is_exact_over_each_window_of_its_weights(weights: list[int], start: int) -> None:
     given_ = [(f"t{place}", float(weight)) for place, weight in enumerate(weights)]
-    turns: Turns = {}
+    turn = Ring(given_).first
     firsts = []
     for _ in range(start + sum(weights)):
-        order, turns = turn(turns, given_)
-        assert sorted(order) == [name for name, _ in given_]
-        firsts.append(order[0])
+        assert sorted(turn.order) == [name for name, _ in given_]
+        firsts.append(turn.order[0])
+        turn = turn.next
     seen = Counter(firsts[start:])
     assert [seen[name] for name, _ in given_] == weights
 
 
 def test_weighted_is_smooth() -> None:
-    turns: Turns = {}
+    turn = Ring([("a", 5), ("b", 1), ("c", 1)]).first
     firsts = ""
     for _ in range(7):
-        order, turns = turn(turns, [("a", 5), ("b", 1), ("c", 1)])
-        firsts += order[0]
+        firsts += turn.order[0]
+        turn = turn.next
     assert firsts == "aabacaa"  # the example of nginx's own commit message (52327e0627f4)
+    assert turn is turn.ring.first, "the sequence is worked out once"
 
 
 def test_only_a_request_that_is_sent_moves_the_turns_on() -> None:
@@ -78,6 +79,7 @@ measures = st.builds(
     failed_at=st.floats(-400, 0),
     carries=st.none() | st.integers(1, 50),
     refused_at=st.just(0.0),
+    dense=st.floats(0.25, 4),
 )
 
 
@@ -92,7 +94,7 @@ def test_least_never_prefers_a_failing_target(
 ) -> None:
     targets = [target(f"t{place}/m") for place in range(len(known))]
     measured = {one.name: state for one, (state, _) in zip(targets, known, strict=True)}
-    busy = {one.name: (count, None) for one, (_, count) in zip(targets, known, strict=True)}
+    busy = {one.name: Load(count) for one, (_, count) in zip(targets, known, strict=True)}
     choice = chosen(
         route(*targets, strategy=strategy), seen=Seen(measured=measured, busy=busy.__getitem__), draw=dice.random
     )
@@ -137,7 +139,7 @@ def test_least_latency_takes_the_better_of_two_and_scales_with_what_waits_there(
     seen = Seen(measured={"a/m": Measured(first=1.0), "b/m": Measured(first=0.4)})
     which = route(A, B, strategy="least_latency")
     assert names(chosen(which, seen=seen)) == ["b/m", "a/m"]
-    busy = {"a/m": (0, None), "b/m": (2, None)}
+    busy = {"a/m": Load(), "b/m": Load(2)}
     assert names(chosen(which, seen=replace(seen, busy=busy.__getitem__))) == ["a/m", "b/m"]
     long = Seen(measured={"a/m": Measured(first=1.0, per_token=0.001), "b/m": Measured(first=0.4, per_token=0.01)})
     assert names(chosen(which, asked(10, 20), long))[0] == "b/m"
@@ -160,9 +162,9 @@ def test_a_target_that_failed_gets_another_chance() -> None:
 
 def test_least_busy_counts_against_what_a_target_can_carry() -> None:
     which = route(A, B, strategy="least_busy")
-    limits = {"a/m": (10, 100), "b/m": (3, 10)}
+    limits = {"a/m": Load(10, 100), "b/m": Load(3, 10)}
     assert names(chosen(which, seen=Seen(busy=limits.__getitem__))) == ["a/m", "b/m"]
-    shown = Seen(measured={"a/m": Measured(carries=5)}, busy={"a/m": (4, None), "b/m": (4, 50)}.__getitem__)
+    shown = Seen(measured={"a/m": Measured(carries=5)}, busy={"a/m": Load(4), "b/m": Load(4, 50)}.__getitem__)
     assert names(chosen(which, seen=shown)) == ["b/m", "a/m"]
 
 

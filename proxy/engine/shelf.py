@@ -1,0 +1,124 @@
+"""What requests of the same shape share for a moment, so that choosing costs each of them little."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from proxy.core.attempt import Usual, usual
+from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.choice.choose import Choice, Shortlist, asked_to_wait
+from proxy.core.choice.facts import Facts, facts_of, output_of, rounded
+from proxy.core.choice.ranking import Closed
+from proxy.core.choice.rules import Asked
+from proxy.core.choice.wish import NONE, Wish
+from proxy.core.health import Health
+from proxy.core.relay import Request
+from proxy.engine.lane import Road
+
+FRESH_FOR = 0.05
+"""Seconds that what was measured is taken for what is. A failure, a first measure, a target that gets into trouble, out
+of it or to a limit are known at once."""
+MOST_SHAPES = 512
+MOST_READY = 1024
+_NOTHING = Facts(0)
+
+Shape = tuple[Facts, Wish | None, int | None, bool]
+
+
+class Ready(NamedTuple):
+    """A choice made ready to be gone by."""
+
+    choice: Choice
+    road: Road
+    """Without the targets that are left out: nothing that follows may go there."""
+    usual: Usual | None
+    """`None`: there is something to be said of targets that ask for time, or none is left."""
+
+
+class Shaped:
+    """What requests of one shape share."""
+
+    __slots__ = ("_ready", "shortlist")
+
+    def __init__(self, shortlist: Shortlist) -> None:
+        self.shortlist = shortlist
+        self._ready: dict[int, Ready] = {}
+
+    def ready(self, choice: Choice, road: Road, request: Request) -> Ready:
+        """This one of its choices."""
+        found = self._ready.get(id(choice))
+        if found is None:
+            found = _made(choice, road, request)
+            if len(self._ready) >= MOST_READY:
+                self._ready.clear()
+            self._ready[id(choice)] = found  # which holds the choice, so that no other one gets its id
+        return found
+
+
+def _made(choice: Choice, road: Road, request: Request) -> Ready:
+    vectors = isinstance(request, EmbedRequest)
+    route = road.vectors if vectors else road.route
+    plan = choice.plan
+    if len(plan.targets) + len(plan.skipped) < len(route.targets):
+        road = road.among(route, {t.name for t in plan.targets} | {one.target.name for one in plan.skipped})
+        route = road.route
+    waits = plan.skipped and asked_to_wait(choice, 0.0)
+    way = usual(route, plan.targets) if plan.targets and not waits else None
+    return Ready(choice, road, way)
+
+
+class Shelf:
+    """Of one route. It is thrown away when something that it was made from changes."""
+
+    __slots__ = ("closed", "health", "lessons", "road", "shapes", "until")
+
+    def __init__(
+        self, road: Road, health: Mapping[str, Health], closed: Mapping[str, Closed], until: float, lessons: int
+    ) -> None:
+        """`until`: on the engine's clock. `lessons`: rewards after which `ucb` would see things otherwise."""
+        self.road = road
+        self.health = dict(health)
+        self.closed = dict(closed)
+        self.until = min((until, *(one.until for one in closed.values())))
+        self.lessons = lessons
+        self.shapes: dict[Shape, Shaped] = {}
+
+    def put(self, shape: Shape, shaped: Shaped) -> None:
+        """For the next of this shape, until a target that is left out is due again."""
+        if len(self.shapes) >= MOST_SHAPES:
+            self.shapes.clear()
+        self.shapes[shape] = shaped
+        self.until = min(self.until, shaped.shortlist.until)
+
+
+def facts_for(road: Road, request: Request, *, plain: bool) -> Facts:
+    """Tokens are counted only where that can matter."""
+    if not isinstance(request, ChatRequest):
+        if not isinstance(request, EmbedRequest):
+            return Facts(0, chat=False, model=request.model)
+        counted = road.weighs or request.wish is not None or not plain
+        return facts_of(request.body, chat=False, model=request.model) if counted else Facts(0, chat=False)
+    if road.weighs or not plain or request.wish is not None:
+        return facts_of(request.body, chat=True, model=request.model)
+    return Facts(0, output_of(request.body)) if road.times else _NOTHING
+
+
+def asked(road: Road, request: Request, key: str) -> Asked:
+    """The request as preflight and rules see it."""
+    plain = road.plain(request)
+    wish = NONE if request.wish is None else request.wish
+    return Asked(facts_for(road, request, plain=plain), wish, key, dict(wish.headers), plain)
+
+
+def shape_of(road: Road, asked: Asked, rule: int | None) -> Shape:
+    """What it has in common with others that get the same shortlist."""
+    facts, wish, _, _, plain = asked
+    wish = wish if wish is NONE else wish.bare
+    exact = road.exact or not plain or wish.max_cost is not None
+    return facts if exact else rounded(facts), None if wish is NONE else wish, rule, plain
+
+
+def lasts(road: Road, shape: Shape) -> bool:
+    """Nothing that is measured has a say in it."""
+    return road.lasts and shape[3] and shape[1] is None
