@@ -1,0 +1,151 @@
+"""The draft's routes, made ready to be chosen among: no dialect, no key and no socket is needed for that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from proxy.app.build import limit_of
+from proxy.app.custom import function_of
+from proxy.backends.registry import bind
+from proxy.config.values import Config
+from proxy.core.attempt import Usual, usual
+from proxy.core.choice.facts import Facts
+from proxy.core.choice.ranking import Custom
+from proxy.core.choice.rules import Asked
+from proxy.core.choice.wish import NONE, Wish
+from proxy.core.plan import vectors_of
+from proxy.core.route import Route, Target
+from proxy.engine.lane import Gate
+from proxy.simulate.inject import Supposed
+from proxy.simulate.record import Asking
+
+_VECTORS = frozenset({"embeddings"})
+_NO_NEEDS: frozenset[str] = frozenset()
+
+
+class Spot:
+    """A target with its places and those of its backend."""
+
+    __slots__ = ("gates", "prefills", "target")
+
+    def __init__(self, target: Target, gates: tuple[Gate, Gate], *, prefills: bool) -> None:
+        self.target = target
+        self.gates = gates
+        self.prefills = prefills
+        """It goes on with an answer that is given to it."""
+
+    def enter(self) -> bool:
+        """Take a place in both, or in none."""
+        own, backend = self.gates
+        if own.full or backend.full:
+            return False
+        own.busy += 1
+        backend.busy += 1
+        return True
+
+    def leave(self) -> None:
+        """Give them back."""
+        own, backend = self.gates
+        own.busy -= 1
+        backend.busy -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A route, for chat or for vectors."""
+
+    route: Route
+    custom: Custom | None
+    total: float
+    """Seconds that a request may take."""
+    usual: Usual
+    short: int
+    """Tokens of input that fit every target."""
+    fit: bool
+    """No target is known to make only what is not asked for."""
+    fewer: dict[tuple[str, ...], Route] = field(default_factory=dict)
+
+    def asked(self, one: Asking) -> Asked:
+        """A recorded request as preflight and rules see it: what of it stands on record."""
+        needs = _VECTORS if one.vectors else _NO_NEEDS
+        wish = Wish(agent=one.agent, tags=one.tags) if one.agent or one.tags else NONE
+        facts = Facts(one.input if one.chat or one.vectors else 0, None, needs, one.chat, self.route.name)
+        return Asked(facts, wish, one.key, {}, self.fit and one.input <= self.short)
+
+    def among(self, targets: tuple[Target, ...]) -> Route:
+        """The route with no others than these."""
+        names = tuple(target.name for target in targets)
+        route = self.fewer.get(names)
+        if route is None:
+            route = self.fewer[names] = replace(self.route, targets=targets)
+        return route
+
+
+class Courses:
+    """All routes of a configuration, with supposed prices in the place of its own. Raises `ValueError` where the
+    function of a `custom` strategy cannot be had."""
+
+    def __init__(self, config: Config, supposed: Supposed) -> None:
+        self.config = config
+        self.spots: dict[str, Spot] = {}
+        self._supposed = supposed
+        self._gates: dict[str, Gate] = {}
+        self._chat: dict[str, Course] = {}
+        self._vectors: dict[str, Course] = {}
+        for name, route in config.routes.items():
+            self._add(name, replace(route, targets=tuple(map(self._priced, route.targets))))
+
+    def of(self, one: Asking) -> Course | None:
+        """The way of a recorded request; `None`: its route is gone."""
+        if one.route not in self._chat and not self._add_direct(one.route):
+            return None
+        return (self._chat if one.chat else self._vectors)[one.route]
+
+    @property
+    def targets(self) -> list[Target]:
+        """Each once."""
+        return [spot.target for spot in self.spots.values()]
+
+    def _add(self, name: str, route: Route) -> None:
+        policy = route.policy
+        custom = function_of(policy.custom) if policy is not None and policy.custom else None
+        for target in route.targets:
+            self._spot(target)
+        self._chat[name] = _course(route, custom, chat=True)
+        self._vectors[name] = _course(vectors_of(route), custom, chat=False)
+
+    def _add_direct(self, name: str) -> bool:
+        """A request may have named the target itself."""
+        backend, slash, model = name.partition("/")
+        base = self.config.direct_targets.get(backend) if self.config.direct else None
+        models: Mapping[str, object] = self.config.backends[backend].models if base is not None else {}
+        if base is None or not slash or not model or (models and model not in models):
+            return False
+        known = self.spots.get(name)
+        target = replace(base, name=name, model=model)
+        if target.price is None and known is not None:
+            target = replace(target, price=known.target.price)
+        self._add(name, Route(name, (self._priced(target),)))
+        return True
+
+    def _priced(self, target: Target) -> Target:
+        price = self._supposed.price(target)
+        return target if price is None else replace(target, price=price)
+
+    def _spot(self, target: Target) -> None:
+        if target.name in self.spots:
+            return  # of a target that several routes name, the first one says its limit
+        backend = self.config.backends[target.backend]
+        own = self._gates.setdefault(target.name, Gate(limit_of(backend, target)))
+        shared = self._gates.setdefault(backend.name, Gate(backend.concurrency))
+        prefills = bind(backend, target).prefill is not None
+        self.spots[target.name] = Spot(target, (own, shared), prefills=prefills)
+
+
+def _course(route: Route, custom: Custom | None, *, chat: bool) -> Course:
+    abilities = [target.ability for target in route.targets]
+    contexts = [one.context for one in abilities if one.context is not None]
+    fit = not any(one.can("embeddings") if chat else one.can("embeddings") is False for one in abilities)
+    total = max((target.timeouts.total for target in route.targets), default=1.0)
+    return Course(route, custom, total, usual(route), min(contexts, default=1 << 62) if chat else 1 << 62, fit)
