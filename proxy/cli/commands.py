@@ -139,6 +139,58 @@ def explain(
     sys.exit(run(config, wanted, as_json=as_json))
 
 
+class _Together(click.Command):
+    """`--down NAME 10:00-11:00`: words that belong to one option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        from proxy.simulate.inject import joined
+
+        return super().parse_args(ctx, joined(args))
+
+
+@wayline.command(cls=_Together)
+@click.option("--log", type=FILE, help="The ledger's database.  [default: where the configuration says]")
+@_config
+@click.option("--since", help="From then on: today, yesterday, a span like 7d or 12h, or a date (and time).")
+@click.option("--until", help="Up to, and without, then.")
+@click.option(
+    "--down",
+    multiple=True,
+    metavar="NAME [TIME]",
+    help="A target or backend refuses, always or at a time: 10:00-11:00 of each day, or one date/another.",
+)
+@click.option(
+    "--slow", multiple=True, metavar="[NAME] xN [TIME]", help="It, or all of them, takes N times as long: openai x2."
+)
+@click.option(
+    "--price", multiple=True, metavar="NAME IN/OUT", help="Its price, dollars per million tokens: openai 2.5/10."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of all that is drawn by lot.")
+@click.option("--utc", is_flag=True, help="Days and hours are those of UTC, not local ones.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def simulate(
+    log: Path | None,
+    config: Path,
+    since: str | None,
+    until: str | None,
+    down: tuple[str, ...],
+    slow: tuple[str, ...],
+    price: tuple[str, ...],
+    seed: int,
+    utc: bool,
+    as_json: bool,
+) -> None:
+    """The recorded traffic through another configuration, beside what really came of it.
+
+    By the ledger alone, on a clock of its own: nothing is sent. --down, --slow and --price suppose something, and may
+    be given several times.
+    """
+    from proxy.cli.simulate import Wanted, run
+
+    wanted = Wanted(log, config, since, until, down, slow, price, seed, utc)
+    sys.exit(run(wanted, as_json=as_json))
+
+
 @wayline.group(invoke_without_command=True)
 @_config
 @click.option("--provider", multiple=True, help="Only backends of this name or type; may be given several times.")
