@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from starlette.applications import Starlette
 
@@ -18,10 +19,11 @@ from proxy.app.view import ERRORS, RuntimeView
 from proxy.config.values import Config
 from proxy.core.health import Health
 from proxy.core.secret import Secret
-from proxy.engine.engine import Engine
+from proxy.engine.engine import Engine, Observer
 from proxy.engine.events import Events
 from proxy.engine.keys import BackendKey
 from proxy.inbound.responses_kept import KeptResponses
+from proxy.inbound.way import Api
 from proxy.inbound.ways import WAYS
 from proxy.ledger.null import NullLedger
 from proxy.ledger.sqlite import SqliteLedger, open_ledger
@@ -42,11 +44,19 @@ PUBLISH_EVERY = 2.0
 """Seconds between two looks that other workers get at this one's gauges."""
 
 
+class Book(Observer, Protocol):
+    """A log."""
+
+    def event(self, level: str, name: str, /, **fields: object) -> None: ...
+
+    def hide(self, secrets: Iterable[str]) -> None: ...
+
+
 class Process:
     """The parts of one process. `app` and `endpoints` are what the guarded server serves."""
 
     def __init__(
-        self, config: Config, environ: Mapping[str, str], log: Log, load: Load, *, shared: Path | None = None
+        self, config: Config, environ: Mapping[str, str], log: Book, load: Load, *, shared: Path | None = None
     ) -> None:
         """`shared`: a directory that all workers of a server share, for their metrics.
 
@@ -66,11 +76,12 @@ class Process:
         self.runtime = Runtime(build(config, int(time.time()), net=self.net), self.engine, self._say, load, self._adopt)
         self.store = SqliteStore(config.store.path, config.store.days, log.event) if config.store else None
         self.state = State(config.state, log.event) if config.state else None
-        ways = WAYS if self.store is None else {**WAYS, "/responses": KeptResponses(self.store)}
-        front = Front(self.engine, lambda: self.runtime.desk, ways)
+        self.ways: Mapping[str, Api]
+        self.ways = WAYS if self.store is None else {**WAYS, "/responses": KeptResponses(self.store)}
+        front = Front(self.engine, lambda: self.runtime.desk, self.ways)
         self.endpoints = front.endpoints()
         view = RuntimeView(self.runtime, self.draining, self.metrics.render)
-        self.app: Starlette = Site(view).app(self._lifespan, ERRORS)
+        self.app: Starlette = Site(view).app(lambda _: self.running(), ERRORS)
         if self.store is not None:
             self.app.router.routes += KeptPages(self.store, view.caller).routes()
         log.hide(secrets(config))
@@ -115,7 +126,8 @@ class Process:
         self.events.tell("key_rests", **rests)
 
     @contextlib.asynccontextmanager
-    async def _lifespan(self, app: Starlette) -> AsyncGenerator[None]:
+    async def running(self) -> AsyncGenerator[None]:
+        """While it serves: as the lifespan of `app`. At its end everything is closed."""
         await self.runtime.start()
         publishing = asyncio.get_running_loop().create_task(self._publish())
         try:

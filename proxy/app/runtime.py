@@ -11,7 +11,7 @@ from typing import Protocol
 
 from proxy.app.desk import Desk, build, unchanged
 from proxy.config.values import Config
-from proxy.config.watch import changed, watch
+from proxy.config.watch import Watched, changed, watch
 from proxy.engine.engine import Engine
 from proxy.local.models import LocalModels
 
@@ -55,7 +55,8 @@ class Runtime:
             await models.start()
         self._load_tokenizers(self.desk)
         if self.desk.config.source:
-            self._begin(self._watch(Path(self.desk.config.source)))
+            path = Path(self.desk.config.source)
+            self._begin(self._watch(path, watch(path)))
 
     async def close(self) -> None:
         """Stop the watching, the local models, and what is being pulled."""
@@ -137,8 +138,7 @@ class Runtime:
         self._say("info", "local.retired", backend=backend)
         await models.close()
 
-    async def _watch(self, path: Path) -> None:
-        seen = watch(path)
+    async def _watch(self, path: Path, seen: Watched) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY)
             seen, again = changed(seen, path)

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from proxy.wire.connection import Connection
 from proxy.wire.head import path_of
+from proxy.wire.outbox import pairs
 from proxy.wire.turn import Turn
 
 
@@ -23,7 +24,7 @@ def begin(line: Connection, turn: Turn) -> None:
         logger=line.logger,
         access_logger=line.access_logger,
         access_log=False,
-        default_headers=line.server_state.default_headers + _pairs(turn.more),
+        default_headers=line.server_state.default_headers + pairs(turn.more),
         message_event=asyncio.Event(),
         expect_100_continue=False,
         keep_alive=turn.keep_alive and not line.door.draining.active,
@@ -60,12 +61,3 @@ def _scope(line: Connection, turn: Turn) -> HTTPScope:
         "query_string": turn.target.partition(b"?")[2].partition(b"#")[0],
         "extensions": {},
     }
-
-
-def _pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
-    pairs = []
-    for line in lines.split(b"\r\n"):
-        if line:
-            name, _, value = line.partition(b": ")
-            pairs.append((name, value))
-    return pairs

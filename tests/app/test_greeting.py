@@ -45,9 +45,10 @@ def test_where_callers_need_a_key_the_request_has_one() -> None:
 
 def test_a_local_model_that_cannot_be_run_is_named_with_the_reason() -> None:
     config = loaded(LOCAL)
-    process = Process(config, {}, Log(form="json"), lambda: "")
+    log = Log(form="json")
+    process = Process(config, {}, log, lambda: "")
     trouble = list(process.unavailable())
-    process.log.close()
+    log.close()
     assert len(trouble) == 1
     assert trouble[0].startswith("here/big: not available: ")
     assert trouble[0] in greeting(config, "127.0.0.1", 8080, trouble)
