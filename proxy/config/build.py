@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +13,7 @@ from proxy.config.abilities import ability_of, declared
 from proxy.config.address import is_loopback
 from proxy.config.check import Found
 from proxy.config.kinds import BACKEND_TYPES
+from proxy.config.limiting import limits_of, places_of, queue_of, rates_of
 from proxy.config.policy import items_of, policy_of
 from proxy.config.refs import digest
 from proxy.config.spec.options import options_of
@@ -39,7 +41,11 @@ def build(top: Found, source: str) -> Config:
     settings: dict[str, Plain] = plain["backends"]
     backends = {name: _backend(name, settings[name], found.missing) for name, found in given.items()}
     left_out: list[LeftOut] = []
-    routes = {name: _route(name, route, backends, settings, left_out) for name, route in plain["routes"].items()}
+    queue = queue_of(plain)
+    routes = {
+        name: replace(_route(name, route, backends, settings, left_out), queue=queue_of(route, queue))
+        for name, route in plain["routes"].items()
+    }
     direct = {b.name: _target(b, "", [settings[b.name]]) for b in backends.values() if not b.missing}
     return Config(
         listen=Listen(**plain.get("listen", {})),
@@ -49,6 +55,8 @@ def build(top: Found, source: str) -> Config:
         routes=MappingProxyType(routes),
         left_out=tuple(left_out),
         keys=tuple(_key(key) for key in plain.get("keys", ())),
+        limits=limits_of(plain),
+        queue=queue,
         cors=_cors(plain["cors"]) if "cors" in plain else None,
         direct=plain.get("direct", False),
         direct_targets=MappingProxyType(direct),
@@ -72,7 +80,8 @@ def _state(plain: Plain | bool, ledger: str | None) -> str | None:
 
 def _key(plain: Plain) -> CallerKey:
     field = "key" if "key" in plain else "key_sha256"
-    return CallerKey(plain["name"], bytes.fromhex(digest(field, plain[field])))
+    sha256 = bytes.fromhex(digest(field, plain[field]))
+    return CallerKey(plain["name"], sha256, limits_of(plain), float(plain.get("weight", 1)))
 
 
 def _cors(plain: Plain) -> Cors:
@@ -83,6 +92,7 @@ def _backend(name: str, plain: Plain, missing: tuple[str, ...]) -> Backend:
     row = BACKEND_TYPES[plain["type"]]
     models = {model: LocalModel(name=model, **given) for model, given in plain.get("models", {}).items()}
     keys = tuple(Secret(key) for key in plain.get("api_keys", (plain.get("api_key"),)) if key)
+    places, adaptive = places_of(plain.get("concurrency"))
     return Backend(
         name=name,
         type=row.name,
@@ -90,7 +100,9 @@ def _backend(name: str, plain: Plain, missing: tuple[str, ...]) -> Backend:
         api_key=keys[0] if keys else None,
         api_keys=keys if len(keys) > 1 else (),
         headers=_headers([plain]),
-        concurrency=plain.get("concurrency"),
+        concurrency=places,
+        adaptive=adaptive,
+        rates=rates_of(plain.get("limits", {})),
         missing=missing,
         options=MappingProxyType({key.name: plain[key.name] for key in options_of(row.name) if key.name in plain}),
         engine=plain.get("engine", "auto"),
@@ -119,6 +131,7 @@ def _route(
         filtered_goes_elsewhere=plain.get("on_filter") == "next",
         unsupported=Unsupported(plain.get("unsupported", Unsupported.NEXT.value)),
         policy=policy_of(plain),
+        limits=limits_of(plain),
         **_streams(plain),
     )
 
@@ -145,7 +158,8 @@ def _target(backend: Backend, model: str, levels: list[Plain]) -> Target:
     row = BACKEND_TYPES[backend.type]
     prices = [level["price"] for level in levels if "price" in level]
     params = [level["params"] for level in levels if "params" in level]
-    limits = [level["concurrency"] for level in levels[1:] if "concurrency" in level]
+    said = [level["concurrency"] for level in levels[1:] if "concurrency" in level]
+    places, adaptive = places_of(said[-1] if said else None)
     prefill = [level["prefill"] for level in levels if "prefill" in level]
     return Target(
         name=f"{backend.name}/{model}",
@@ -158,7 +172,9 @@ def _target(backend: Backend, model: str, levels: list[Plain]) -> Target:
         defaults=MappingProxyType(_merged(params, "defaults")),
         overrides=MappingProxyType(_merged(params, "overrides")),
         drop=frozenset(name for level in levels for name in level.get("drop", ())),
-        concurrency=limits[-1] if limits else None,
+        concurrency=places,
+        adaptive=adaptive,
+        rates=rates_of(levels[-1].get("limits", {})) if len(levels) > 2 else (),
         ability=_ability(backend, model, levels),
         prefill=prefill[-1] if prefill else None,
         local=row.ours or is_loopback(urlsplit(backend.base_url).hostname or ""),

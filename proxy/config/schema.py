@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from proxy.config.spec import limiting
 from proxy.config.spec.scalars import Text
 from proxy.config.spec.settings import SETTINGS
 from proxy.config.spec.shapes import Either, Json, Key, ListOf, MapOf, Table, Type, Variants
 from proxy.config.spec.top import TOP
 
-SHARED = {id(key.type): key.name for key in SETTINGS}
+_NAMED: dict[str, Type] = {**{key.name: key.type for key in SETTINGS}, **limiting.SHARED}
+SHARED = {id(kind): name for name, kind in _NAMED.items()}
 """What stands in many places is written once."""
 ID = "https://wayline.invalid/routes.schema.json"
 
@@ -30,7 +32,7 @@ def json_schema() -> dict[str, Any]:
                 "pattern": r"\$\{",
                 "description": "Holds ${VAR}, ${VAR:-default} or ${file:/path}.",
             },
-            **{key.name: _written(key.type) for key in SETTINGS},
+            **{name: _written(kind) for name, kind in _NAMED.items()},
         },
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxy.core.limiting.values import NONE, Adaptive, Limits, Queue, Rate
 from proxy.core.route import Route, Target
 from proxy.core.secret import Secret
 
@@ -39,6 +40,9 @@ class CallerKey:
 
     name: str
     sha256: bytes
+    limits: Limits = NONE
+    weight: float = 1.0
+    """Its share of the turns in the queue, against other keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,10 @@ class Backend:
     headers: Mapping[str, str | Secret] = field(default_factory=dict)
     concurrency: int | None = None
     """Requests in flight at all its targets together."""
+    adaptive: Adaptive | None = None
+    """How that number is found, where it is not given."""
+    rates: tuple[Rate, ...] = ()
+    """What all its targets together are sent."""
     missing: tuple[str, ...] = ()
     """Names of the unset variables because of which it is not configured and left out; empty: it is in use."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -129,6 +137,10 @@ class Config:
     """Only targets of backends that are in use. A route may have none left; then it answers 503."""
     left_out: tuple[LeftOut, ...] = ()
     keys: tuple[CallerKey, ...] = ()
+    limits: Limits = NONE
+    """Of all routes together."""
+    queue: Queue | None = None
+    """Of routes that say nothing of one; `None`: nobody waits."""
     cors: Cors | None = None
     direct: bool = False
     """A request may name `backend/model` instead of a route."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from proxy.core.ability import UNKNOWN, Ability
 from proxy.core.choice.policy import Policy
+from proxy.core.limiting.values import NONE, Adaptive, Limits, Queue, Rate
 from proxy.core.outcome import How
 from proxy.core.price import Price
 from proxy.core.secret import Secret
@@ -88,6 +89,10 @@ class Target:
     """Request parameters that this target does not take: left out, and named in `x-wayline-dropped`."""
     concurrency: int | None = None
     """Requests in flight at this target at most; beyond it the next target is tried."""
+    adaptive: Adaptive | None = None
+    """How that number is found, where it is not given."""
+    rates: tuple[Rate, ...] = ()
+    """What it is sent at most."""
     ability: Ability = UNKNOWN
     """What its model can do, as far as it is known."""
     prefill: bool | None = None
@@ -126,3 +131,7 @@ class Route:
     """Tokens a second below which, over 10 s, a stream counts as stalled; `None`: it never does."""
     policy: Policy | None = None
     """How to choose among the targets; `None`: in their order."""
+    limits: Limits = NONE
+    """What may be asked of it."""
+    queue: Queue | None = None
+    """Where its requests wait; `None`: nowhere."""

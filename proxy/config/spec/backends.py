@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from proxy.config.extensions import extension, installed
 from proxy.config.kinds import BACKEND_TYPES, BackendType
+from proxy.config.spec.limiting import concurrency, limits
 from proxy.config.spec.numbers import Whole
 from proxy.config.spec.options import options_of
 from proxy.config.spec.scalars import Choice, Flag, Text, Url
-from proxy.config.spec.settings import PREFILL, SETTINGS, concurrency
+from proxy.config.spec.settings import PREFILL, SETTINGS
 from proxy.config.spec.shapes import Implied, Key, ListOf, MapOf, Table, Variants
 from proxy.config.values import Backend, LocalModel
 
@@ -57,6 +58,7 @@ _NETWORK = (
         "the next one is tried at once. Unset variables among them are passed over.",
     ),
     concurrency("Requests in flight at all its targets together."),
+    limits("What all its targets together are sent; one that is at its limit is passed over.", at_once=False),
     PREFILL,
     *SETTINGS,
 )
@@ -75,6 +77,7 @@ _OURS = (
         _B.isolation,
     ),
     concurrency("Requests in flight at all its targets together."),
+    limits("What all its targets together are sent; one that is at its limit is passed over.", at_once=False),
     PREFILL,
     *SETTINGS,
 )

@@ -264,4 +264,18 @@ class Stay:
         return {"anyOf": [{"const": "forever"}, *Duration(zero=True).schema()["anyOf"]]}
 
 
-Number = Whole | Money | Dollars | Positive | Span | Hours | Duration | Size | After | Share | Rate | Stay
+@dataclass(frozen=True, slots=True)
+class Places:
+    """A whole number of places, or `adaptive`: the word itself."""
+
+    secret: bool = field(default=False, init=False)
+    expected: str = field(default="a whole number from 1 to 1000000, or adaptive", init=False)
+
+    def read(self, text: str, kind: Kind) -> int | str:
+        return text if kind is Kind.TEXT and text == "adaptive" else Whole(1, 1_000_000).read(text, kind)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"const": "adaptive"}, *Whole(1, 1_000_000).schema()["anyOf"]]}
+
+
+Number = Places | Whole | Money | Dollars | Positive | Span | Hours | Duration | Size | After | Share | Rate | Stay

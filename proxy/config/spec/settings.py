@@ -121,8 +121,3 @@ PREFILL = Key(
     "Nearest wins.",
 )
 """May stand on a backend or a target."""
-
-
-def concurrency(doc: str) -> Key:
-    """The limit, whose meaning depends on where it stands."""
-    return Key("concurrency", Whole(1, 1_000_000), doc)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from proxy.config.spec.backends import BACKENDS, LINE
 from proxy.config.spec.choosing import GROUP, WEIGHT, choosing
+from proxy.config.spec.limiting import concurrency, limits, queue
 from proxy.config.spec.numbers import Duration, Size, Whole
 from proxy.config.spec.scalars import Choice, Flag, Off, Text
-from proxy.config.spec.settings import PREFILL, SETTINGS, concurrency
+from proxy.config.spec.settings import PREFILL, SETTINGS
 from proxy.config.spec.shapes import Either, Key, ListOf, MapOf, Table
 from proxy.config.spec.streams import STREAMS
 from proxy.config.values import Cors, Listen, Store
@@ -64,6 +65,8 @@ KEY = Table(
             Text("64 hexadecimal digits", r"^[0-9A-Fa-f]{64}$", secret=True),
             "The key's SHA-256 in hexadecimal.",
         ),
+        limits("What may be asked with it (docs/limits.md)."),
+        Key("weight", Whole(1, 1000), "Its share of the turns in the queue, against other keys.", 1),
     ),
 )
 CORS = Table(
@@ -94,6 +97,7 @@ TARGET = Either(
             GROUP,
             WEIGHT,
             concurrency("Requests in flight at this target; beyond it the next one is tried."),
+            limits("What it is sent; at its limit it is passed over.", at_once=False),
             PREFILL,
             *SETTINGS,
         ),
@@ -139,6 +143,8 @@ ROUTE = Table(
         *choosing(TARGET),
         *STREAMS,
         concurrency(_EACH),
+        limits("What may be asked of it."),
+        queue("Instead of that at the top; false: nobody waits."),
         *SETTINGS,
     ),
 )
@@ -160,6 +166,11 @@ TOP = Table(
             "of a prompt or an answer is stored. Each key sees its own only.",
         ),
         Key("keys", ListOf("keys", KEY), "Keys of callers; without any, nobody is asked for one (loopback only)."),
+        limits("What may be asked of all routes together."),
+        queue(
+            "Where requests wait while no target has a place for them, or a limit will let them through in time; "
+            "without it they are refused (docs/limits.md)."
+        ),
         Key("cors", CORS, "Which web pages may call; without it none."),
         Key("direct", Flag(), "Requests may name `backend/model` instead of a route.", False),
         Key(

@@ -48,7 +48,7 @@ class Base(NamedTuple):
     """The time of an answer without a queue: the best block of this epoch, and of the one before."""
 
     sum: float = 0.0
-    count: int = 0
+    samples: int = 0
     best: float = inf
     before: float = inf
 
@@ -59,9 +59,9 @@ class Base(NamedTuple):
 
     def after(self, seconds: float, block: float) -> Base:
         """One more, of so many that make a measure."""
-        total, count = self.sum + seconds, self.count + 1
+        total, count = self.sum + seconds, self.samples + 1
         if count < block:
-            return self._replace(sum=total, count=count)
+            return self._replace(sum=total, samples=count)
         return Base(0.0, 0, min(self.best, total / count), self.before)
 
     def turned(self) -> Base:
@@ -112,7 +112,7 @@ def learn(found: Found, spec: Adaptive, sample: Sample, now: float) -> Found:
     ratio = found.ratio + RECENT * (min(sample.seconds / base.seconds, 10.0) - found.ratio)
     found = found._replace(ratio=ratio)
     if found.samples >= max(PROBE_EVERY, BLOCK * found.limit) and sample.in_flight >= found.limit / 2:
-        anew = tuple(one._replace(sum=0.0, count=0) for one in bases)
+        anew = tuple(one._replace(sum=0.0, samples=0) for one in bases)
         half = max(found.limit / 2, spec.min)
         return found._replace(back=found.limit, limit=half, samples=0, probed_at=now, bases=anew)
     return found._replace(limit=_moved(found, spec, sample))
