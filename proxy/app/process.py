@@ -26,6 +26,7 @@ from proxy.inbound.responses_kept import KeptResponses
 from proxy.inbound.way import Api
 from proxy.inbound.ways import WAYS
 from proxy.ledger.null import NullLedger
+from proxy.ledger.prune import Kept
 from proxy.ledger.sqlite import SqliteLedger, open_ledger
 from proxy.net.httpnet import HttpNet
 from proxy.net.proxies import proxies_from
@@ -67,7 +68,7 @@ class Process:
         self.draining = Draining()
         self.net = HttpNet(NetSettings(proxies=proxies_from(environ)))
         self.ledger: SqliteLedger | NullLedger
-        self.ledger = NullLedger() if config.ledger is None else open_ledger(config.ledger, log.event)
+        self.ledger = _ledger(config, log)
         self.metrics = Metrics(series(config), self._readings, shared)
         self.events = Events()
         self.engine = Engine(self.net, self.ledger, (self.metrics, log, self.events))
@@ -150,6 +151,11 @@ class Process:
         while True:
             self.metrics.publish()
             await asyncio.sleep(PUBLISH_EVERY)
+
+
+def _ledger(config: Config, log: Log) -> SqliteLedger | NullLedger:
+    kept = Kept(config.why.days, config.why.rows)
+    return NullLedger() if config.ledger is None else open_ledger(config.ledger, log.event, kept=kept)
 
 
 def secrets(config: Config) -> Iterator[str]:

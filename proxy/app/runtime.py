@@ -112,7 +112,7 @@ class Runtime:
         self._say("info", "config.loaded", routes=len(after.config.routes), source=after.config.source)
         if before.config.listen != after.config.listen:
             self._say("warning", "config.restart_needed", reason="`listen` changes only with a restart")
-        if before.config.ledger != after.config.ledger:
+        if (before.config.ledger, before.config.why) != (after.config.ledger, after.config.why):
             self._say("warning", "config.restart_needed", reason="`ledger` changes only with a restart")
         if before.config.state != after.config.state:
             self._say("warning", "config.restart_needed", reason="`state` changes only with a restart")

@@ -85,18 +85,54 @@ def check(file: Path | None, config: Path | None, as_json: bool) -> None:
 @click.option("--ledger", type=FILE, help="The ledger's database, instead of asking the configuration where it is.")
 @click.option("--until", help="Up to, and without, this day.")
 @click.option(
-    "--by", type=click.Choice(["route", "target", "backend", "day", "key"]), default="route", show_default=True
+    "--by",
+    type=click.Choice(["route", "target", "backend", "key", "agent", "tag", "hour", "day", "month"]),
+    default="route",
+    show_default=True,
 )
-@click.option("--utc", is_flag=True, help="Days begin at midnight UTC, not local time.")
+@click.option("--route", multiple=True, help="Only this route; may be given several times.")
+@click.option("--key", multiple=True, help="Likewise for the name of a caller's key.")
+@click.option("--agent", multiple=True, help="Likewise for an agent.")
+@click.option("--tag", multiple=True, help="Likewise for a tag.")
+@click.option("--utc", is_flag=True, help="Hours, days and months are those of UTC, not local time.")
 @click.option("--json", "form", flag_value="json", help="For programs.")
 @click.option("--csv", "form", flag_value="csv", help="For spreadsheets.")
 def spend(
-    since: str, config: Path, ledger: Path | None, until: str | None, by: By, utc: bool, form: str | None
+    since: str,
+    config: Path,
+    ledger: Path | None,
+    until: str | None,
+    by: By,
+    route: tuple[str, ...],
+    key: tuple[str, ...],
+    agent: tuple[str, ...],
+    tag: tuple[str, ...],
+    utc: bool,
+    form: str | None,
 ) -> None:
     """What was spent. SINCE is today, yesterday, a span like 7d, 30d or 12h, or a date like 2026-11-01."""
     from proxy.cli.spend import run
+    from proxy.ledger.spend import Only
 
-    sys.exit(run(since, until, by, config=config, ledger=ledger, utc=utc, form=form or "table", colour=colours()))
+    only, shape = Only(route, key, agent, tag), form or "table"
+    sys.exit(run(since, until, by, only, config=config, ledger=ledger, utc=utc, form=shape, colour=colours()))
+
+
+@wayline.command()
+@click.argument("request_id", metavar="ID")
+@_config
+@click.option("--ledger", type=FILE, help="The ledger's database, instead of asking the configuration where it is.")
+@click.option("--utc", is_flag=True, help="Times in UTC, not local time.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def why(request_id: str, config: Path, ledger: Path | None, utc: bool, as_json: bool) -> None:
+    """Why a request went where it went, and what became of it.
+
+    ID is what its answer had in x-wayline-request-id, or the beginning of that. Exit status 1 where nothing is on
+    record of it.
+    """
+    from proxy.cli.why import run
+
+    sys.exit(run(request_id, config=config, ledger=ledger, utc=utc, as_json=as_json))
 
 
 @wayline.command()

@@ -13,7 +13,7 @@ import click
 from proxy.config.load import load_file
 from proxy.config.problem import Problems
 from proxy.ledger.schema import LedgerError
-from proxy.ledger.spend import By, report
+from proxy.ledger.spend import By, Only, report
 from proxy.ledger.spend_view import as_csv, as_json, as_table
 
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([dh])\Z")
@@ -36,7 +36,16 @@ def moment(words: str, now: float, zone: tzinfo | None) -> float:
 
 
 def run(
-    since: str, until: str | None, by: By, *, config: Path, ledger: Path | None, utc: bool, form: str, colour: bool
+    since: str,
+    until: str | None,
+    by: By,
+    only: Only,
+    *,
+    config: Path,
+    ledger: Path | None,
+    utc: bool,
+    form: str,
+    colour: bool,
 ) -> int:
     """Prints; returns the exit status."""
     now, zone = time.time(), UTC if utc else None
@@ -44,12 +53,12 @@ def run(
         start, end = moment(since, now, zone), moment(until, now, zone) if until else None
     except (ValueError, OverflowError):
         raise click.UsageError("expected today, yesterday, a span like 7d or 12h, or a date like 2026-11-01") from None
-    path = ledger or _path(config)
+    path = ledger or ledger_of(config)
     if isinstance(path, str):
         click.echo(path, err=True)
         return 1
     try:
-        found = report(path, start, end, by, utc=utc)
+        found = report(path, start, end, by, utc=utc, only=only)
     except LedgerError as error:
         click.echo(str(error), err=True)
         return 1
@@ -61,7 +70,7 @@ def run(
     return 0
 
 
-def _path(config: Path) -> Path | str:
+def ledger_of(config: Path) -> Path | str:
     """Where the ledger is, or why that cannot be said."""
     found = load_file(config)
     if isinstance(found, Problems):

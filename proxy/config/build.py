@@ -18,7 +18,7 @@ from proxy.config.policy import items_of, policy_of
 from proxy.config.refs import digest
 from proxy.config.spec.options import options_of
 from proxy.config.spec.top import LEDGER_PATH
-from proxy.config.values import Backend, CallerKey, Config, Cors, LeftOut, Listen, LocalModel, Store
+from proxy.config.values import Backend, CallerKey, Config, Cors, LeftOut, Listen, LocalModel, Store, Why
 from proxy.config.variables import why_missing
 from proxy.core.ability import UNKNOWN, Ability
 from proxy.core.outcome import How
@@ -50,6 +50,7 @@ def build(top: Found, source: str) -> Config:
     return Config(
         listen=Listen(**plain.get("listen", {})),
         ledger=_ledger(plain.get("ledger", {})),
+        why=_why(plain.get("ledger", {})),
         state=_state(plain.get("state", {}), _ledger(plain.get("ledger", {}))),
         backends=MappingProxyType(backends),
         routes=MappingProxyType(routes),
@@ -69,6 +70,13 @@ def build(top: Found, source: str) -> Config:
 
 def _ledger(plain: Plain | bool) -> str | None:
     return None if isinstance(plain, bool) else plain.get("path", LEDGER_PATH)
+
+
+def _why(plain: Plain | bool) -> Why:
+    usual = Why()
+    if isinstance(plain, bool):
+        return usual
+    return Why(plain.get("why_days", usual.days), plain.get("why_rows", usual.rows))
 
 
 def _state(plain: Plain | bool, ledger: str | None) -> str | None:

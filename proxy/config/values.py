@@ -117,6 +117,15 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class Why:
+    """How long the ledger keeps why requests went where they went."""
+
+    days: int = 7
+    rows: int = 1_000_000
+    """At most; 0: nothing of it is kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """A target that a route names and that is not tried, with the reason in words."""
 
@@ -150,6 +159,7 @@ class Config:
     """Where usage has to be estimated, OpenAI's models are counted by their own tokenizers (tiktoken)."""
     store: Store | None = None
     """`None`: no response is kept."""
+    why: Why = Why()
     state: str | None = None
     """Path of the database of what outlives a process besides; `None`: nothing does."""
     log: str = "auto"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+from proxy.core.choice.choose import Choice
 from proxy.core.choice.wish import Wish
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Ended
@@ -50,8 +51,13 @@ class OnRecord(Starting):
 
     def _tell_served(self) -> None:
         """It was served: its attempts tell all of that where it went the usual way."""
-        usual = self._usual
-        if usual is None or self._state is not usual.served[0] or self.plan is not None or self._notes is not None:
+        choice = self.choice
+        if (
+            self._state.sends != 1
+            or self.plan is not None
+            or self._notes is not None
+            or (choice is not None and (self.request.wish is not None or not _as_written(choice)))
+        ):
             self._tell(_SERVED, None, 200)
 
     def _tell(self, ended: Ended, failure: Failure | None, status: int) -> None:
@@ -104,6 +110,13 @@ class OnRecord(Starting):
             return notes
         stand = [note for stands in self.engine.standings for note in stands(self)]  # type: ignore[arg-type]
         return (*notes, *stand)
+
+
+def _as_written(choice: Choice) -> bool:
+    """All targets of the route, in their order, with nothing to be said of any."""
+    plan, left_out, behind, strategy, rule, _, trouble = choice
+    nothing = not (left_out or behind or trouble or plan.skipped or plan.anyway)
+    return nothing and strategy == "order" and rule is None
 
 
 def _said(failure: Failure) -> str:

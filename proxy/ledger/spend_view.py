@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from decimal import Decimal
+from textwrap import wrap
 from typing import Any
 
 import orjson
@@ -56,7 +57,7 @@ def as_table(report: Report, width: int = 100, colour: bool = False) -> str:
         *(text(name, row) for name, row in zip(names, rows[:-1], strict=True)),
         _painted("─" * len(head), _DIM, colour),
         _painted(text("total", rows[-1]), _BOLD, colour),
-        *(_painted(note, _YELLOW, colour) for note in _notes(report.total)),
+        *(_painted(part, _YELLOW, colour) for note in _notes(report) for part in wrap(note, max(width, len(head)))),
     ]
     return "\n".join(lines) + "\n"
 
@@ -67,6 +68,7 @@ def as_json(report: Report) -> str:
         "by": report.by,
         "since": _instant(report.since),
         "until": _instant(report.until),
+        "only": {name: list(names) for name, names in report.only._asdict().items() if names},
         "lines": [_values(line) for line in report.lines],
         "total": _values(report.total),
     }
@@ -86,7 +88,7 @@ def as_csv(report: Report) -> str:
 def _cells(line: Line, total: Line) -> tuple[str, ...]:
     counts = (line.requests, line.attempts, line.served, line.failed, line.cut, line.cancelled)
     tokens = (line.input, line.output, line.cached)
-    cells = (*map(str, counts), *map(_short, tokens), _dollars(line.cost), str(line.unknown))
+    cells = (*map(str, counts), *map(_short, tokens), dollars(line.cost), str(line.unknown))
     return tuple(cell for cell, (_, shown) in zip(cells, _COLUMNS, strict=True) if shown(total))
 
 
@@ -98,7 +100,7 @@ def _short(count: int) -> str:
     return str(count) if count < 100_000 else f"{count / 1000:.0f}k"
 
 
-def _dollars(cost: Decimal | None) -> str:
+def dollars(cost: Decimal | None) -> str:
     """Cents and more to four places; a smaller sum to its first two digits, so that it does not look like nothing."""
     if cost is None:
         return "?"
@@ -109,8 +111,14 @@ def _dollars(cost: Decimal | None) -> str:
     return f"{cost:.{1 - cost.adjusted()}f}"
 
 
-def _notes(total: Line) -> list[str]:
+def _notes(report: Report) -> list[str]:
+    total = report.total
     notes = []
+    named = [f"{word[:-1]} {' or '.join(names)}" for word, names in report.only._asdict().items() if names]
+    if named:
+        notes.append(f"Only {', '.join(named)}.")
+    if sum(line.attempts for line in report.lines) > total.attempts:
+        notes.append("What has several tags counts in the line of each, and once in the total.")
     if total.unknown:
         notes.append(f"Not in the sum, since nobody knows their cost: {_attempts(total.unknown)}.")
     if total.maybe_billed:

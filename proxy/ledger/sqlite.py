@@ -31,11 +31,12 @@ _CLOSE_WITHIN = 5.0
 class SqliteLedger:
     """See `proxy.ledger.contract.Ledger`. To be opened in the process that uses it: it does not outlive a fork."""
 
-    def __init__(self, writer: Writer, stats: LedgerStats, say: Say) -> None:
+    def __init__(self, writer: Writer, stats: LedgerStats, say: Say, *, tells: bool = True) -> None:
         self.stats = stats
         self._writer = writer
         self._say = say
         self._append = writer.own.append
+        self._tells = tells
         writer.start()
 
     def record(self, outcome: Outcome) -> None:
@@ -52,7 +53,8 @@ class SqliteLedger:
 
     def tell(self, told: Told) -> None:
         """Put on record why a request went where it went, in the same way. It is kept for some days only."""
-        self._put(why_row.encode(told))
+        if self._tells:
+            self._put(why_row.encode(told))
 
     async def close(self) -> None:
         """Write out what is waiting, within 5 seconds. What cannot be written stays in the journal's file."""
@@ -86,7 +88,8 @@ def open_ledger(
     if stats.recorded:
         say("info", "ledger.recovered", rows=stats.recorded, journals=len(dead))
     own = _own_journal(path, journal_size, stats, say)
-    return SqliteLedger(Writer(path, own, [journal for journal, _ in dead], stats, say, kept), stats, say)
+    writer = Writer(path, own, [journal for journal, _ in dead], stats, say, kept)
+    return SqliteLedger(writer, stats, say, tells=kept.rows > 0)
 
 
 def _own_journal(path: Path, size: int, stats: LedgerStats, say: Say) -> Journal:

@@ -16,13 +16,21 @@ from proxy.core.told import Note, Told
 
 MARK = b"w"
 """No row of an attempt begins with it."""
-COLUMNS = "request_id, started_at, route, key, agent, tags, ended, status, failure, story"
+COLUMNS = (
+    "request_id, started_at, route, endpoint, key, agent, tags, stream, ended, status, failure, duration, queued, "
+    "attempts, plan, more"
+)
 WIDTH = COLUMNS.count(",") + 1
 MOST = 20
 """Targets, and targets that were left out, that are named; notes. Beyond that only their number is told."""
 _MOST_NAMES = 10
 _MAX_TEXT = 200
 _ASKED = tuple(name for name in Wish._fields if name not in ("agent", "tags", "headers"))
+_PLANS_KEPT = 2_000
+_NO_PLAN = orjson.Fragment(b"null")
+
+_plans: dict[int, tuple[object, orjson.Fragment]] = {}
+"""By the identity of the choice, or of the plan: both are shared by many requests, and held here meanwhile."""
 
 
 def encode(told: Told) -> bytes:
@@ -32,42 +40,16 @@ def encode(told: Told) -> bytes:
         request_id, started_at, route, endpoint, key, agent, tags, stream, ended, status, failure, duration, queued,
         attempts, plan, choice, rule, wish, clock, notes, message,
     ) = told
-    # fmt: on
-    story: dict[str, Any] = {
-        "endpoint": endpoint,
-        "stream": stream,
-        "duration": duration,
-        "attempts": attempts,
-    }
-    if plan is not None:
-        targets = plan.targets
-        story["targets"] = [target.name for target in targets[:MOST]]
-        if plan.skipped or plan.anyway or len(targets) > MOST:
-            _put_plan(story, plan, clock)
-    if choice is not None:
-        story["strategy"] = choice.strategy
-        if choice.left_out or choice.behind or choice.trouble or choice.rule is not None:
-            _put_choice(story, choice, rule, clock)
-    if wish is not None:
-        asked = _asked(wish)
-        if asked:
-            story["asked"] = asked
-    if queued:
-        story["queued"] = queued
-    if notes:
-        story["notes"] = _notes(notes)
-    if message:
-        story["message"] = message[: 2 * _MAX_TEXT]
-    # fmt: off
+    known = _plans.get(id(choice or plan))
     row = (
-        request_id, started_at, route, key, agent or None, orjson.dumps(tags).decode("utf-8") if tags else None,
-        ended._value_, status, None if failure is None else failure._value_, story,
+        request_id, started_at, route, endpoint, key, agent or None,
+        orjson.dumps(tags).decode("utf-8") if tags else None, stream,
+        ended._value_, status, None if failure is None else failure._value_, duration, queued or None, attempts,
+        _NO_PLAN if plan is None else _planned(plan, choice, rule, started_at - clock) if known is None else known[1],
+        _more(wish, notes, message) if wish is not None or notes or message else None,
     )
     # fmt: on
-    try:
-        return MARK + orjson.dumps(row)
-    except orjson.JSONEncodeError:  # a lone surrogate in what a function of the operator's raised
-        return MARK + orjson.dumps(_tame(row))
+    return MARK + orjson.dumps(row)
 
 
 def decode(data: bytes) -> list[Any]:
@@ -75,47 +57,58 @@ def decode(data: bytes) -> list[Any]:
     row = orjson.loads(data[len(MARK) :])
     if type(row) is not list or len(row) != WIDTH:
         raise ValueError("not a record of a request")
-    row[-1] = orjson.dumps(row[-1]).decode("utf-8")
     return row
 
 
-def _put_plan(story: dict[str, Any], plan: Plan, clock: float) -> None:
-    more = len(plan.targets) - MOST
-    if more > 0:
-        story["more"] = more
+def _planned(plan: Plan, choice: Choice | None, rule: str, epoch: float) -> orjson.Fragment:
+    """JSON in a JSON text: the table takes it as it is. `epoch`: the Unix time at which the engine's clock began."""
+    told: dict[str, Any] = {"targets": [target.name for target in plan.targets[:MOST]]}
+    if len(plan.targets) > MOST:
+        told["more"] = len(plan.targets) - MOST
     if plan.anyway and plan.targets:
-        story["anyway"] = True
-    if plan.skipped:
-        story["skipped"] = [
-            [one.target.name, words(one.standing, one.cause, one.until - clock), _until(one.until, clock)]
-            for one in plan.skipped[:MOST]
-        ]
-        _put_more(story, "skipped_more", len(plan.skipped))
+        told["anyway"] = True
+    out = [[one.target.name, words(one.standing, one.cause, inf), _until(one.until, epoch)] for one in plan.skipped]
+    if choice is not None:
+        _put_choice(told, choice, rule)
+        out += [[one.target.name, one.reason[:_MAX_TEXT], _until(one.until, epoch)] for one in choice.left_out]
+    if out:
+        told["left_out"] = out[:MOST]
+    if len(out) > MOST:
+        told["more_left_out"] = len(out) - MOST
+    found = orjson.Fragment(orjson.dumps(orjson.dumps(told).decode("utf-8")))
+    if len(_plans) >= _PLANS_KEPT:
+        _plans.clear()
+    _plans[id(choice or plan)] = (choice or plan, found)
+    return found
 
 
-def _put_choice(story: dict[str, Any], choice: Choice, rule: str, clock: float) -> None:
+def _put_choice(told: dict[str, Any], choice: Choice, rule: str) -> None:
+    told["strategy"] = choice.strategy
     if choice.rule is not None:
-        story["rule"] = choice.rule + 1
+        told["rule"] = choice.rule + 1
         if rule:
-            story["use"] = rule
-    if choice.left_out:
-        out = choice.left_out[:MOST]
-        story["left_out"] = [[one.target.name, one.reason[:_MAX_TEXT], _until(one.until, clock)] for one in out]
-        _put_more(story, "left_out_more", len(choice.left_out))
+            told["use"] = rule
     if choice.behind:
-        story["behind"] = [[target.name, why[:_MAX_TEXT]] for target, why in choice.behind[:MOST]]
-    if choice.trouble:
-        story["trouble"] = choice.trouble[:_MAX_TEXT]
+        told["behind"] = [[target.name, why[:_MAX_TEXT]] for target, why in choice.behind[:MOST]]
+    if choice.trouble:  # what a function of the operator's raised: any text
+        told["trouble"] = choice.trouble[:_MAX_TEXT].encode("utf-8", "replace").decode("utf-8")
 
 
-def _put_more(story: dict[str, Any], name: str, count: int) -> None:
-    if count > MOST:
-        story[name] = count - MOST
+def _until(until: float, epoch: float) -> float | None:
+    """Unix time; `None`: nobody knows."""
+    return None if until == inf else until + epoch
 
 
-def _until(until: float, clock: float) -> float | None:
-    """Seconds after the request came in; `None`: nobody knows."""
-    return None if until == inf else until - clock
+def _more(wish: Wish | None, notes: Iterable[Note], message: str) -> str | None:
+    more: dict[str, Any] = {}
+    asked = {} if wish is None else _asked(wish)
+    if asked:
+        more["asked"] = asked
+    if notes:
+        more["notes"] = [[_tame(text) for text in note] for note in tuple(notes)[:MOST]]
+    if message:
+        more["message"] = _tame(message)
+    return orjson.dumps(more).decode("utf-8") if more else None
 
 
 def _asked(wish: Wish) -> dict[str, Any]:
@@ -139,15 +132,5 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _notes(notes: Iterable[Note]) -> list[tuple[str, ...]]:
-    return [tuple(text[:_MAX_TEXT] for text in note) for note in tuple(notes)[:MOST]]
-
-
-def _tame(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, list | tuple):
-        return [_tame(one) for one in value]
-    if isinstance(value, dict):
-        return {name: _tame(one) for name, one in value.items()}
-    return value
+def _tame(text: str) -> str:
+    return text[: 2 * _MAX_TEXT].encode("utf-8", "replace").decode("utf-8")

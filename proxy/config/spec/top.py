@@ -10,13 +10,14 @@ from proxy.config.spec.scalars import Choice, Flag, Off, Text
 from proxy.config.spec.settings import PREFILL, SETTINGS
 from proxy.config.spec.shapes import Either, Key, ListOf, MapOf, Table
 from proxy.config.spec.streams import STREAMS
-from proxy.config.values import Cors, Listen, Store
+from proxy.config.values import Cors, Listen, Store, Why
 from proxy.core.route import Route, Unsupported
 
 _L = Listen()
 _C = Cors(())
 _R = Route("", ())
 _S = Store()
+_W = Why()
 
 LISTEN = Table(
     "listen",
@@ -40,7 +41,14 @@ LISTEN = Table(
     ),
 )
 LEDGER_PATH = "./wayline.db"
-LEDGER = Table("ledger", (Key("path", LINE, "The SQLite database.", LEDGER_PATH),))
+LEDGER = Table(
+    "ledger",
+    (
+        Key("path", LINE, "The SQLite database.", LEDGER_PATH),
+        Key("why_days", Whole(1, 3650), "Why a request went where it went is forgotten after so long.", _W.days),
+        Key("why_rows", Whole(0, 1_000_000_000), "Requests of which that is kept, at most; 0: none.", _W.rows),
+    ),
+)
 STATE = Table("state", (Key("path", LINE, "The SQLite database; without it one beside the ledger's.", required=True),))
 STORE = Table(
     "store",

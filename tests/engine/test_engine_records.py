@@ -1,0 +1,199 @@
+"""What is put on record of a request besides its attempts: why it went where it went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from proxy.core.choice.wish import Wish
+from proxy.core.failure import Failure, FailureKind
+from proxy.core.outcome import Ended
+from proxy.core.told import Note, Told
+from tests.engine.stage import Asked, Stage, answer, finish, word
+
+Story = Callable[[Callable[[], None]], None]
+
+
+def the_only(stage: Stage) -> Told:
+    (told,) = stage.books.told
+    return told
+
+
+def planned(told: Told) -> list[str]:
+    assert told.plan is not None
+    return [target.backend for target in told.plan.targets]
+
+
+def test_where_the_first_target_serves_its_attempt_says_it_all(on_loop: Story) -> None:
+    def story() -> None:
+        stage = Stage("ab")
+        for stream in (True, False):
+            stage.ask(stream=stream)
+        stage.flights[0].stream(word("hello"), finish(), b"data: [DONE]\n\n")
+        stage.flights[1].whole()
+        assert len(stage.books.finishes) == 2
+        assert stage.books.told == []
+
+    on_loop(story)
+
+
+def test_a_failover_is_told_with_its_plan(on_loop: Story) -> None:
+    def story() -> None:
+        stage = Stage("ab")
+        stage.ask(stream=False)
+        stage.flights[-1].fail(FailureKind.RESET)
+        stage.flights[-1].whole()
+        told = the_only(stage)
+        assert planned(told) == ["a", "b"]
+        assert (told.ended, told.status, told.attempts, told.choice) == (Ended.SERVED, 200, 2, None)
+
+    on_loop(story)
+
+
+def test_a_target_that_is_out_of_order_is_told_with_its_time(on_loop: Story) -> None:
+    def story() -> None:
+        stage = Stage("ab", direct=True)
+        stage.fails("a")
+        stage.books.told.clear()
+        for _ in range(2):
+            stage.ask(stream=False)
+            stage.flights[-1].whole()
+        assert len(stage.books.told) == 2, "each of them, though they share a plan"
+        told = stage.books.told[-1]
+        assert planned(told) == ["b"] and told.plan is not None
+        (skipped,) = told.plan.skipped
+        assert skipped.target.backend == "a" and skipped.until > told.clock
+
+    on_loop(story)
+
+
+def test_a_target_elsewhere_that_is_out_of_order_is_nothing_to_tell(on_loop: Story) -> None:
+    def story() -> None:
+        stage = Stage("ab", direct=True)
+        stage.fails("c")
+        stage.books.told.clear()
+        stage.ask(stream=False)
+        stage.flights[-1].whole()
+        assert stage.books.told == []
+
+    on_loop(story)
+
+
+def test_a_choice_is_told_with_strategy_rule_and_wish(on_loop: Story) -> None:
+    def story() -> None:
+        rules = [{"when": {"tag": "night"}, "use": "cheapest"}]
+        stage = Stage("abc", strategy="least_busy", rules=rules)
+        wish = Wish(tags=frozenset({"night"}), exclude=frozenset({"b"}), max_cost=Decimal(1))
+        stage.ask(stream=False, wish=wish)
+        stage.flights[-1].whole()
+        told = the_only(stage)
+        assert told.choice is not None
+        assert (told.choice.strategy, told.choice.rule, told.rule) == ("cheapest", 0, "cheapest")
+        assert [(one.target.backend, one.reason) for one in told.choice.left_out] == [("b", "excluded")]
+        assert told.wish == wish and told.tags == ("night",)
+        (end,) = stage.books.finishes
+        assert (end.strategy, end.rule) == ("cheapest", 1)
+
+    on_loop(story)
+
+
+def test_what_is_refused_before_any_attempt_is_told(on_loop: Story) -> None:
+    def story() -> None:
+        stage = Stage("ab")
+        stage.ask(stream=False, wish=Wish(exclude=frozenset({"a", "b"})))
+        told = the_only(stage)
+        assert (told.ended, told.status, told.failure) == (Ended.FAILED, 400, FailureKind.UNSUPPORTED)
+        assert told.attempts == 0 and told.choice is not None and len(told.choice.left_out) == 2
+        assert told.message == "", "each target's reason says it; such a message may hold words of the request"
+
+    on_loop(story)
+
+
+def test_what_limits_say_is_told_and_how_they_stand_where_it_was_not_served(on_loop: Story) -> None:
+    def story() -> None:
+        stage = Stage("a")
+        asked: list[str] = []
+
+        def stands(exchange: object) -> list[Note]:
+            asked.append("asked")
+            return [Note("budget", "all", "$4 of $5 a day")]
+
+        stage.engine.standings.append(stands)
+        one = stage.ask(stream=False)
+        one.exchange.notes.append(Note("queue", "", "waited 320 ms"))
+        one.exchange.queued = 0.32
+        stage.flights[-1].whole()
+        told = the_only(stage)
+        assert (told.notes, told.queued) == ((Note("queue", "", "waited 320 ms"),), 0.32)
+        assert not asked, "the usual case costs nothing"
+        stage.ask(stream=False)
+        stage.flights[-1].fail(FailureKind.RESET)
+        assert stage.books.told[-1].notes == (Note("budget", "all", "$4 of $5 a day"),)
+
+    on_loop(story)
+
+
+def test_one_that_is_not_let_in_is_told_with_our_words(on_loop: Story) -> None:
+    def story() -> None:
+        stage = Stage("a")
+
+        class Shut:
+            def admit(self, exchange: object) -> bool:
+                one.append(exchange)
+                return False
+
+            def leave(self, exchange: object) -> None: ...
+
+        one: list[object] = []
+        stage.engine.admission = Shut()  # type: ignore[assignment]  # as much of it as is asked here
+        asked = stage.ask(stream=False)
+        failure = Failure(FailureKind.RATE_LIMITED, "60 of 60 requests a minute", retry_after=2.0, ours=True)
+        asked.exchange.refuse(failure)
+        told = the_only(stage)
+        assert (told.plan, told.choice, told.attempts, told.status) == (None, None, 0, 429)
+        assert told.message == "60 of 60 requests a minute"
+        assert one == [asked.exchange]
+
+    on_loop(story)
+
+
+def test_a_cut_and_a_client_that_leaves_are_told(on_loop: Story) -> None:
+    def story() -> None:
+        stage = Stage("a")
+        stage.ask()
+        stage.flights[-1].stream(word("half"))
+        stage.flights[-1].fail(FailureKind.RESET)
+        gone = stage.ask()
+        gone.exchange.gone()
+        cut, left = stage.books.told
+        assert (cut.ended, cut.failure, cut.status) == (Ended.CUT, FailureKind.RESET, 200)
+        assert (left.ended, left.status) == (Ended.CANCELLED, 499)
+
+    on_loop(story)
+
+
+def test_it_is_on_record_before_the_client_sees_the_end(on_loop: Story) -> None:
+    def story() -> None:
+        stage = Stage("ab")
+
+        def ask() -> Asked:
+            one = stage.ask(stream=False)
+            end = one.client._end
+
+            def seen(how: str) -> None:
+                known.append(len(stage.books.told))
+                end(how)
+
+            one.client._end = seen  # type: ignore[method-assign]
+            return one
+
+        known: list[int] = []
+        ask()
+        stage.flights[-1].fail(FailureKind.RESET)
+        stage.flights[-1].whole(answer())
+        ask()
+        stage.flights[-1].fail(FailureKind.RESET)
+        stage.flights[-1].fail(FailureKind.RESET)
+        assert known == [1, 2]
+
+    on_loop(story)
