@@ -21,7 +21,7 @@ from proxy.core.health import Health
 from proxy.core.outcome import Ended, Outcome
 from proxy.core.relay import Request
 from proxy.engine.lane import Lane, Road
-from proxy.engine.shelf import FRESH_FOR, Ready, Shaped, Shelf, asked, lasts, shape_of
+from proxy.engine.shelf import FRESH_FOR, Plain, Ready, Shape, Shaped, Shelf, asked, lasts, plain_shape, shape_of
 
 MOST = 10_000
 """Targets, groups and conversations of which something is remembered."""
@@ -91,33 +91,42 @@ class Choices:
         now: float,
         draw: Draw = random.random,
     ) -> Shaped:
-        what = asked(road, request, key)
-        policy = road.route.policy
-        rule = first_that_holds(policy.rules, what, self.hour()) if policy is not None and policy.rules else None
-        shape = shape_of(road, what, rule)
-        shelves = self._lasting if lasts(road, shape) else self._brief
-        shelf = shelves.get(road.route.name)
-        if shelf is None or shelf.road is not road or now >= shelf.until or not self._holds(shelf, health):
+        shape: Shape | Plain | None = plain_shape(road, request)
+        if shape is not None:
+            shelves = self._lasting if road.lasts else self._brief
+        else:
+            what = asked(road, request, key)
+            policy = road.route.policy
+            rule = first_that_holds(policy.rules, what, self.hour()) if policy is not None and policy.rules else None
+            shape = full = shape_of(road, what, rule)
+            shelves = self._lasting if lasts(road, full) else self._brief
+        name = road.route.name
+        shelf = shelves.get(name)
+        if shelf is None or shelf.road is not road or now >= shelf.until or self._changed(shelf, health):
             if len(shelves) >= MOST:
                 shelves.clear()
-            shelf = shelves[road.route.name] = self._shelf(road, health, now, inf if shelves is self._lasting else None)
+            shelf = shelves[name] = self._shelf(road, health, now, inf if shelves is self._lasting else now + FRESH_FOR)
         shaped = shelf.shapes.get(shape)
         if shaped is None:
+            if len(shape) == 2:
+                what, rule = asked(road, request, key), None
             shaped = self._shape(road, request, what, rule, health, now, draw)
             if not shaped.shortlist.once:
                 shelf.put(shape, shaped)
         return shaped
 
-    def _holds(self, shelf: Shelf, health: Mapping[str, Health]) -> bool:
-        same = not (shelf.health or health) or shelf.health == health
-        return same and (not (shelf.closed or self.closed) or shelf.closed == self.closed)
+    def _changed(self, shelf: Shelf, health: Mapping[str, Health]) -> bool:
+        """What it was made from."""
+        if (health or shelf.health) and shelf.health != health:
+            return True
+        return bool(self.closed or shelf.closed) and shelf.closed != self.closed
 
-    def _shelf(self, road: Road, health: Mapping[str, Health], now: float, until: float | None) -> Shelf:
+    def _shelf(self, road: Road, health: Mapping[str, Health], now: float, until: float) -> Shelf:
         trials = self.trials.get(road.route.name, _NO_TRIALS)
         policy = road.route.policy
         window = (_UCB if policy is None else policy.ucb).window
         known = sum(counted(one, now, window)[0] for one in trials.values())
-        return Shelf(road, health, self.closed, now + FRESH_FOR if until is None else until, known // LESSONS)
+        return Shelf(road, health, self.closed, until, known // LESSONS)
 
     def _shape(
         self,

@@ -146,6 +146,8 @@ class Road:
     """Some group of it goes by `ucb`."""
     weighs: bool = field(init=False)
     """The tokens of a request matter to some strategy or rule."""
+    ruled: bool = field(init=False)
+    """It has rules."""
     times: bool = field(init=False)
     """The length of an answer matters to some strategy."""
     exact: bool = field(init=False)
@@ -168,6 +170,7 @@ class Road:
             ("headers", frozenset(name.encode() for rule in rules for name, _ in rule.when.header)),
             ("learns", "ucb" in strategies),
             ("weighs", bool(rules) or not strategies.isdisjoint(WEIGH)),
+            ("ruled", bool(rules)),
             ("times", "least_latency" in strategies),
             ("exact", policy is not None and policy.exact),
             ("lasts", policy is None or not policy.measures),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from proxy.core.attempt import Usual, usual
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.choice.choose import Choice, Shortlist, asked_to_wait
-from proxy.core.choice.facts import Facts, facts_of, output_of, rounded
+from proxy.core.choice.facts import Facts, about, facts_of, output_of, plain_facts, rounded
 from proxy.core.choice.ranking import Closed
 from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import NONE, Wish
@@ -22,8 +22,11 @@ of it or to a limit are known at once."""
 MOST_SHAPES = 512
 MOST_READY = 1024
 _NOTHING = Facts(0)
+_ALIKE: Plain = (0, None)
 
 Shape = tuple[Facts, Wish | None, int | None, bool]
+Plain = tuple[int, int | None]
+"""Tokens of input and of the answer, about, of a request that is nothing but a text."""
 
 
 class Ready(NamedTuple):
@@ -82,9 +85,9 @@ class Shelf:
         self.closed = dict(closed)
         self.until = min((until, *(one.until for one in closed.values())))
         self.lessons = lessons
-        self.shapes: dict[Shape, Shaped] = {}
+        self.shapes: dict[Shape | Plain, Shaped] = {}
 
-    def put(self, shape: Shape, shaped: Shaped) -> None:
+    def put(self, shape: Shape | Plain, shaped: Shaped) -> None:
         """For the next of this shape, until a target that is left out is due again."""
         if len(self.shapes) >= MOST_SHAPES:
             self.shapes.clear()
@@ -109,6 +112,23 @@ def asked(road: Road, request: Request, key: str) -> Asked:
     plain = road.plain(request)
     wish = NONE if request.wish is None else request.wish
     return Asked(facts_for(road, request, plain=plain), wish, key, dict(wish.headers), plain)
+
+
+def plain_shape(road: Road, request: Request) -> Plain | None:
+    """What most requests have in common with others that get the same shortlist; `None`: this one is not so plain."""
+    if request.wish is not None or road.ruled or type(request) is not ChatRequest:
+        return None
+    body = request.body
+    look = road.look
+    if look is not None and (request.native is not None or not look.plain(body, len(request.raw))):
+        return None
+    if not road.weighs:
+        return (0, about(output_of(body) or -1)) if road.times else _ALIKE
+    found = None if road.exact else plain_facts(body)
+    if found is None:
+        return None
+    tokens, output = found
+    return about(tokens), output if output is None else about(output)
 
 
 def shape_of(road: Road, asked: Asked, rule: int | None) -> Shape:

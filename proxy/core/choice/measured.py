@@ -68,15 +68,16 @@ class Measured(NamedTuple):
 
 
 FRESH = Measured()
+_SERVED = Ended.SERVED  # reading a member off its class costs 0.13 us in Python 3.11
+_new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 
 
 def measure(known: Measured, outcome: Outcome, now: float, busy: int = 0) -> Measured:
     """The value after an attempt's end. `busy`: others in flight there. A failure makes no measure better."""
-    if outcome.ended is Ended.CANCELLED:
-        return known
-    if outcome.ended is Ended.SERVED:
+    ended = outcome.ended
+    if ended is _SERVED:
         return _served(known, outcome, now)
-    if outcome.failure is None or not _its_own(outcome.failure):
+    if ended is Ended.CANCELLED or outcome.failure is None or not _its_own(outcome.failure):
         return known
     took = outcome.last - outcome.sent
     carries, refused_at = known.carries, known.refused_at
@@ -105,35 +106,29 @@ _OF_REQUESTS = frozenset(
 
 
 def _served(known: Measured, outcome: Outcome, now: float) -> Measured:
-    usage = outcome.usage
-    tokens = 0 if usage is None else usage.output
-    total = outcome.last - outcome.sent
-    part = exp(-max(now - known.at, 0.0) / TAU)
-    first, per_token, whole, cached = known.first, known.per_token, known.whole, known.cached
-    if outcome.stream and outcome.first_content is not None:
-        waited = outcome.first_content - outcome.sent
-        first = _peak(first, waited, part)
-        if tokens > 1:
-            per_token = _peak(per_token, (total - waited) / (tokens - 1), part)
-    else:
-        whole = _peak(whole, total / max(tokens, 1), part)
-    if usage is not None and usage.input:
-        cached += SHARE * (usage.cached_input / usage.input - cached)
-    return known._replace(
-        first=first,
-        per_token=per_token,
-        whole=whole,
-        at=now,
-        output=tokens if known.output is None else known.output + SHARE * (tokens - known.output),
-        cached=cached,
-        good=known.good + SHARE * (1.0 - known.good),
-        attempts=known.attempts + 1,
-        in_a_row=0,
-    )
-
-
-def _peak(known: float | None, new: float, part: float) -> float:
     """Peak-sensitive: the worse counts at once, the better by and by (as in Finagle's `PeakEwma`)."""
-    if known is None or new > known:
-        return new
-    return known * part + new * (1.0 - part)
+    first, per_token, whole, at, output, cached, good, attempts, _, failed_at, carries, refused_at, dense = known
+    usage = outcome.usage
+    tokens = 0
+    if usage is not None:
+        tokens, into = usage.output, usage.input
+        if into:
+            cached += SHARE * (usage.cached_input / into - cached)
+    sent, began = outcome.sent, outcome.first_content
+    took = outcome.last - sent
+    part = exp((at - now) / TAU) if now > at else 1.0
+    if outcome.stream and began is not None:
+        waited = began - sent
+        first = waited if first is None or waited > first else waited + (first - waited) * part
+        if tokens > 1:
+            each = (took - waited) / (tokens - 1)
+            per_token = each if per_token is None or each > per_token else each + (per_token - each) * part
+    else:
+        each = took / tokens if tokens else took
+        whole = each if whole is None or each > whole else each + (whole - each) * part
+    output = tokens if output is None else output + SHARE * (tokens - output)
+    good += SHARE * (1.0 - good)
+    return _new(
+        Measured,
+        (first, per_token, whole, now, output, cached, good, attempts + 1, 0, failed_at, carries, refused_at, dense),
+    )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.core.ability import CAPABILITIES, UNKNOWN, Ability
 from proxy.core.choice.choose import refused
-from proxy.core.choice.facts import Facts, facts_of, look
+from proxy.core.choice.facts import Facts, about, facts_of, look, plain_facts
 from proxy.core.choice.measured import Measured
 from proxy.core.choice.ranking import Closed, Seen
 from proxy.core.choice.rules import Asked
@@ -203,6 +203,24 @@ def test_what_the_quick_look_calls_plain_is_left_out_nowhere(known: list[Ability
         targets = [target(f"t{place}/m", ability) for place, ability in enumerate(known)]
         choice = chosen(route(*targets), Asked(facts_of(body)))
         assert (names(choice), choice.left_out, choice.behind) == ([one.name for one in targets], (), ())
+
+
+@settings(max_examples=300, deadline=None)
+@given(bodies)
+def test_a_quick_count_of_a_plain_text_is_the_same_as_the_full_one(body: dict[str, Any]) -> None:
+    full = facts_of(body)
+    quick = plain_facts(body)
+    if quick is None:
+        assert full.needs or any(type(message["content"]) is list for message in body["messages"])
+    else:
+        assert (*quick, frozenset()) == (full.input, full.output, full.needs)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 10**9))
+def test_about_as_many_is_never_more_than_3_percent_away(tokens: int) -> None:
+    assert abs(about(tokens) - tokens) <= tokens * 0.032
+    assert about(about(tokens)) == about(tokens)
 
 
 def test_where_nothing_is_known_there_is_nothing_to_look_at() -> None:
