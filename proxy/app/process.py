@@ -28,6 +28,7 @@ from proxy.inbound.ways import WAYS
 from proxy.ledger.null import NullLedger
 from proxy.ledger.prune import Kept
 from proxy.ledger.sqlite import SqliteLedger, open_ledger
+from proxy.ledger.stats import Say
 from proxy.net.httpnet import HttpNet
 from proxy.net.proxies import proxies_from
 from proxy.net.settings import NetSettings
@@ -68,7 +69,7 @@ class Process:
         self.draining = Draining()
         self.net = HttpNet(NetSettings(proxies=proxies_from(environ)))
         self.ledger: SqliteLedger | NullLedger
-        self.ledger = _ledger(config, log)
+        self.ledger = _ledger(config, log.event)
         self.metrics = Metrics(series(config), self._readings, shared)
         self.events = Events()
         self.engine = Engine(self.net, self.ledger, (self.metrics, log, self.events))
@@ -153,9 +154,9 @@ class Process:
             await asyncio.sleep(PUBLISH_EVERY)
 
 
-def _ledger(config: Config, log: Log) -> SqliteLedger | NullLedger:
+def _ledger(config: Config, say: Say) -> SqliteLedger | NullLedger:
     kept = Kept(config.why.days, config.why.rows)
-    return NullLedger() if config.ledger is None else open_ledger(config.ledger, log.event, kept=kept)
+    return NullLedger() if config.ledger is None else open_ledger(config.ledger, say, kept=kept)
 
 
 def secrets(config: Config) -> Iterator[str]:
