@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from proxy.ledger.recover import recover
 from proxy.ledger.sqlite import open_ledger
 
-Rows = Callable[[str], list[tuple[Any, ...]]]
-
 _SERVER = """
-import itertools, os, sys
+import itertools, os, sys, time
 from proxy.core.outcome import Ended, Outcome
+from proxy.core.told import Told
 from proxy.ledger import writer
 from proxy.ledger.sqlite import open_ledger
 
@@ -31,6 +30,8 @@ for number in itertools.count():
     name = f"{os.getpid()}-{sys.argv[2]}-{number}"
     ledger.record(Outcome(name, 1, "chat", "a/b", "a", Ended.SERVED, None, 200, False, 1.0, 0.0, None, None, 1.0,
                           None, None, None, False, "", ""))
+    ledger.tell(Told(name, time.time(), "chat", "chat", "", "", (), False, Ended.SERVED, 200, None, 1.0, 0.0, 2, None,
+                     None, "", None, 0.0))
     if not ledger.stats.lost:
         os.write(1, name.encode() + b"\\n")
 """
@@ -58,37 +59,40 @@ def _killed(database: Path, servers: int, seconds: float, round_: int) -> list[s
     return [line.decode().strip() for line in acknowledged if line.endswith(b"\n")]
 
 
-def _check(rows: Rows, acknowledged: list[str]) -> None:
-    found = Counter(name for (name,) in rows("request_id"))
-    assert [name for name in acknowledged if name not in found] == []
-    assert [name for name, times in found.items() if times > 1] == []
+def _check(database: Path, acknowledged: list[str]) -> None:
+    """Of attempts, and of why requests went where they went."""
+    with closing(sqlite3.connect(database)) as connection:
+        for table in ("attempts", "requests"):
+            found = Counter(name for (name,) in connection.execute(f"SELECT request_id FROM {table}"))
+            assert [name for name in acknowledged if name not in found] == []
+            assert [name for name, times in found.items() if times > 1] == []
 
 
-def test_kill_9_again_and_again(database: Path, rows: Rows) -> None:
+def test_kill_9_again_and_again(database: Path) -> None:
     """Each start brings in what the one before left; two servers at a time die at different moments."""
     acknowledged: list[str] = []
     for round_ in range(4):
         acknowledged += _killed(database, servers=2, seconds=0.15, round_=round_)
     asyncio.run(open_ledger(database).close())
     recover(database)  # what a busy machine did not write within the 5 s of `close` waits in a journal
-    _check(rows, acknowledged)
+    _check(database, acknowledged)
     assert len(acknowledged) > 100
     assert [path.name for path in database.parent.iterdir()] == ["wayline.db"]
 
 
-def test_what_a_killed_server_left_is_brought_in_without_a_server(database: Path, rows: Rows) -> None:
+def test_what_a_killed_server_left_is_brought_in_without_a_server(database: Path) -> None:
     acknowledged = _killed(database, servers=1, seconds=0.02, round_=0)
     recover(database)
-    _check(rows, acknowledged)
+    _check(database, acknowledged)
     assert recover(database) == 0
 
 
 @pytest.mark.slow
-def test_kill_9_sixty_times(database: Path, rows: Rows) -> None:
+def test_kill_9_sixty_times(database: Path) -> None:
     acknowledged: list[str] = []
     for round_ in range(20):
         acknowledged += _killed(database, servers=3, seconds=random.choice((0.0, 0.05, 0.5)), round_=round_)
     asyncio.run(open_ledger(database).close())
     recover(database)  # what a busy machine did not write within the 5 s of `close` waits in a journal
-    _check(rows, acknowledged)
+    _check(database, acknowledged)
     assert [path.name for path in database.parent.iterdir()] == ["wayline.db"]
