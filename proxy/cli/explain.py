@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import json
-import random
 import textwrap
-import time
-from collections.abc import Iterable, Iterator
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
-from proxy.app.custom import function_of
+from proxy.app.explaining import custom_of, explained, plain, route_of, unknown
 from proxy.config.load import load_file
 from proxy.config.prices import price_targets
-from proxy.config.problem import Problems, nearest, one_of
-from proxy.config.values import Config
-from proxy.core.choice.choose import Choice, choose, refused, words
+from proxy.config.problem import Problems
 from proxy.core.choice.facts import Facts
-from proxy.core.choice.fitting import expected_cost
-from proxy.core.choice.measured import FRESH
-from proxy.core.choice.ranking import Seen
 from proxy.core.choice.rules import Asked
-from proxy.core.choice.wish import NONE, Unclear, wish_of_header
-from proxy.core.failure import FailureKind
-from proxy.core.health import Health
-from proxy.core.plan import vectors_of
-from proxy.core.route import Route, Target
+from proxy.core.choice.wish import NONE, wish_of_header
 
 WIDTH = 100
 LONGEST_NAME = 44
+PATIENCE = 60.0
+"""Seconds. A server that is given a draft may have to look up its prices."""
 
 
 class Wanted(NamedTuple):
@@ -49,88 +41,111 @@ class Wanted(NamedTuple):
     hour: int | None
 
 
-class Explained(NamedTuple):
-    """What was found out."""
-
-    route: Route
-    asked: Asked
-    choice: Choice
-    told: str
-    """What the caller would be told; empty where a target is left."""
-
-
-def run(config: Path, wanted: Wanted, *, as_json: bool) -> int:
-    """Prints; returns the exit status: 1 where no target is left, too."""
-    loaded = load_file(config)
-    if isinstance(loaded, Problems):
-        click.echo(str(loaded), err=True)
-        return 1
-    priced, warning = price_targets(loaded)
-    if warning:
-        click.echo(f"warning: {warning}", err=True)
-    found = explained(priced, wanted)
+def run(config: Path | None, wanted: Wanted, *, as_json: bool, server: str = "", admin_key: str = "") -> int:
+    """Prints; returns the exit status: 1 where no target is left, too. `server`: the URL of one that runs, which is
+    asked instead; `config` is then a draft that it does not have in force, or `None`."""
+    found = asked_there(server, admin_key, config, wanted) if server else found_here(config, wanted)
     if isinstance(found, str):
         click.echo(found, err=True)
         return 1
     if as_json:
-        click.echo(json.dumps(plain(found), indent=2))
+        click.echo(json.dumps(found, indent=2))
     else:
         for line in lines(found):
             click.echo(line)
-    return 1 if found.told else 0
+    return 1 if found["error"] else 0
 
 
-def explained(config: Config, wanted: Wanted) -> Explained | str:
+def found_here(config: Path | None, wanted: Wanted) -> dict[str, Any] | str:
     """The same choice that live traffic gets, of targets of which nothing was measured yet; or why there is none."""
-    route = config.routes.get(wanted.route)
-    if route is None:
-        hint = nearest(wanted.route, config.routes)
-        return f"{config.source} has no route {wanted.route}, expected {one_of(config.routes)}{hint}"
+    loaded = load_file(config or Path("routes.yaml"))
+    if isinstance(loaded, Problems):
+        return str(loaded)
+    priced, warning = price_targets(loaded)
+    if warning:
+        click.echo(f"warning: {warning}", err=True)
     try:
+        route = route_of(priced, wanted.route)
         wish = wish_of_header(wanted.prefer) if wanted.prefer else NONE
-        policy = route.policy
-        custom = function_of(policy.custom) if policy is not None and policy.custom else None
-    except (Unclear, ValueError) as error:
+        facts = Facts(wanted.input, wanted.output, wanted.needs, "embeddings" not in wanted.needs, wanted.route)
+        custom = custom_of(route)
+    except ValueError as error:
         return str(error)
-    chat = "embeddings" not in wanted.needs
-    asked = Asked(Facts(wanted.input, wanted.output, wanted.needs, chat, wanted.route), wish, wanted.key)
-    route = route if chat else vectors_of(route)
-    health = {target.name: _DOWN for target in route.targets if not _up(target, wanted.down)}
-    hour = time.localtime().tm_hour if wanted.hour is None else wanted.hour
-    choice = choose(route, asked, health, Seen(hour=hour), random.Random(0).random, custom)
-    told = "" if choice.plan.targets else refused(route, choice, 0.0).message
-    return Explained(route, asked, choice, told)
+    return plain(explained(route, Asked(facts, wish, wanted.key), unknown(wanted.hour), custom, wanted.down))
 
 
-_DOWN = Health(opened=1, open_until=inf, cause=FailureKind.REFUSED)
+def asked_there(server: str, admin_key: str, config: Path | None, wanted: Wanted) -> dict[str, Any] | str:
+    """What a running server says, by what it has measured."""
+    asked = {
+        "route": wanted.route,
+        "input": wanted.input,
+        "output": wanted.output,
+        "needs": sorted(wanted.needs),
+    }
+    said: dict[str, Any] = {"asked": asked, "key": wanted.key, "down": list(wanted.down), "hour": wanted.hour}
+    if wanted.prefer:
+        said["headers"] = {"x-wayline-prefer": wanted.prefer}
+    if config is not None:
+        try:
+            said["config"] = config.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            return f"{config}: {error}"
+    url = server.rstrip("/") + "/admin/explain"
+    if not url.startswith(("http://", "https://")):
+        return f"{server} is no URL, like http://127.0.0.1:8080"
+    headers = {"content-type": "application/json", "authorization": f"Bearer {admin_key}"}
+    request = urllib.request.Request(url, json.dumps(said).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
+            found: dict[str, Any] = json.load(reply)
+            return found
+    except urllib.error.HTTPError as error:
+        with error:
+            return _refusal(error.code, error.read(1 << 20), config)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        return f"{server} does not answer: {getattr(error, 'reason', error)}"
 
 
-def _up(target: Target, down: tuple[str, ...]) -> bool:
-    return {target.name, target.backend}.isdisjoint(down)
+def _refusal(status: int, body: bytes, config: Path | None) -> str:
+    try:
+        told = json.loads(body)["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        return f"the server answers {status}"
+    problems = str(told).split("\n")
+    return "\n".join(
+        f"{config}{line.removeprefix('draft')}" if line.startswith("draft:") else line for line in problems
+    )
 
 
-def lines(found: Explained) -> Iterator[str]:
+def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """At most 100 columns wide."""
-    route, choice = found.route, found.choice
-    yield f"route {route.name}, strategy {choice.strategy}"
-    yield from _wrapped("  asked: ", _request(found.asked))
-    if choice.rule is not None and route.policy is not None:
-        use = route.policy.rules[choice.rule].use
-        yield f"  rule {choice.rule + 1} holds{': ' + use if use else ''}"
-    if choice.trouble:
-        yield from _wrapped("  its function failed, the order holds: ", choice.trouble)
-    if choice.plan.anyway and choice.plan.targets:
+    yield f"route {found['route']}, strategy {found['strategy']}"
+    yield from _wrapped("  asked: ", _request(found["request"]))
+    if found["rule"] is not None:
+        yield f"  rule {found['rule']} holds{': ' + found['use'] if found['use'] else ''}"
+    if found["trouble"]:
+        yield from _wrapped("  its function failed, the order holds: ", found["trouble"])
+    if found["anyway"]:
         yield "  all of them are out of order: they are tried all the same"
-    behind = {target.name: f"last: {why}" for target, why in choice.behind}
     rows = [
-        (str(place), target.name, _cost(found.asked, target), behind.get(target.name, ""))
-        for place, target in enumerate(choice.plan.targets, 1)
+        (str(place), one["target"], _cost(one["cost"]), _told(one)) for place, one in enumerate(found["targets"], 1)
     ]
-    rows += [("–", one.target.name, "", words(one.standing, one.cause, one.until)) for one in choice.plan.skipped]
-    rows += [("–", one.target.name, "", one.reason) for one in choice.left_out]
+    rows += [("–", one["target"], "", one["reason"]) for one in found["left_out"]]
     yield from _rows(rows)
-    if found.told:
-        yield from _wrapped("  answered at once: ", found.told)
+    if found["error"]:
+        yield from _wrapped("  answered at once: ", found["error"])
+
+
+def _told(one: Mapping[str, Any]) -> str:
+    parts = [f"last: {one['behind']}"] if one["behind"] else []
+    measured = one.get("measured")
+    if measured:
+        first, speed = measured["first_content"], measured["speed"]
+        parts += [f"{first:.3g} s"] if first is not None else []
+        parts += [f"{speed:.3g} tokens/s"] if speed is not None else []
+        parts += [f"{measured['good'] * 100:.0f} % good of {measured['attempts']}"]
+        parts += [f"{measured['in_flight']} in flight"] if measured["in_flight"] else []
+    return "; ".join(parts)
 
 
 def _rows(rows: Iterable[tuple[str, str, str, str]]) -> Iterator[str]:
@@ -148,60 +163,28 @@ def _wrapped(start: str, text: str) -> Iterator[str]:
         yield (" " * len(start) if number else start) + part
 
 
-def _request(asked: Asked) -> str:
-    facts, wish = asked.facts, asked.wish
-    parts = [f"{facts.input:,} tokens in"]
-    if facts.output is not None:
-        parts.append(f"up to {facts.output:,} out")
-    if facts.needs:
-        parts.append("needs " + ", ".join(sorted(facts.needs)))
-    parts += [f"{name} {_said(value)}" for name, value in wish._asdict().items() if value != getattr(NONE, name)]
+def _request(asked: Mapping[str, Any]) -> str:
+    parts = [f"{asked['input']:,} tokens in"]
+    if asked["output"] is not None:
+        parts.append(f"up to {asked['output']:,} out")
+    if asked["needs"]:
+        parts.append("needs " + ", ".join(asked["needs"]))
+    parts += [f"{name} {_said(value)}" for name, value in asked["wish"].items()]
     return "; ".join(parts)
 
 
 def _said(value: object) -> str:
-    if isinstance(value, frozenset):
-        return " ".join(sorted(map(str, value)))
+    if isinstance(value, list):
+        return " ".join(map(str, value))
     return "yes" if value is True else str(value)
 
 
-def _cost(asked: Asked, target: Target) -> str:
-    cost = expected_cost(target, asked.facts, FRESH)
-    return "$?" if cost is None else "free" if not cost else f"${_digits(cost)}"
+def _cost(cost: str | None) -> str:
+    if cost is None:
+        return "$?"
+    dollars = Decimal(cost)
+    return f"${_digits(dollars)}" if dollars else "free"
 
 
 def _digits(cost: Decimal) -> str:
     return f"{cost:.6f}".rstrip("0").rstrip(".") if cost >= Decimal("0.000001") else "0.000001"
-
-
-def plain(found: Explained) -> dict[str, Any]:
-    """For programs."""
-    choice = found.choice
-    behind = {target.name: why for target, why in choice.behind}
-    return {
-        "route": found.route.name,
-        "strategy": choice.strategy,
-        "rule": None if choice.rule is None else choice.rule + 1,
-        "request": {
-            "input": found.asked.facts.input,
-            "output": found.asked.facts.output,
-            "needs": sorted(found.asked.facts.needs),
-        },
-        "targets": [
-            {
-                "target": target.name,
-                "cost": None if (cost := expected_cost(target, found.asked.facts, FRESH)) is None else str(cost),
-                "behind": behind.get(target.name),
-            }
-            for target in choice.plan.targets
-        ],
-        "left_out": [
-            *({"target": one.target.name, "reason": one.reason} for one in choice.left_out),
-            *(
-                {"target": one.target.name, "reason": words(one.standing, one.cause, one.until)}
-                for one in choice.plan.skipped
-            ),
-        ],
-        "anyway": choice.plan.anyway and bool(choice.plan.targets),
-        "error": found.told or None,
-    }

@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from proxy.cli.commands import wayline
+from tests.upstream import Upstream, in_thread
+from tests.upstream_answers import plain
 
 CONFIG = """
 backends:
@@ -120,3 +122,68 @@ def test_a_function_that_is_not_there_is_told_by_check_too(tmp_path: Path) -> No
     assert checked.exit_code == 1 and told in checked.stderr
     explained = CliRunner().invoke(wayline, ["explain", "-c", str(path), "-r", "r"])
     assert explained.exit_code == 1 and told in explained.stderr
+
+
+THERE = {
+    "route": "chat",
+    "strategy": "least_latency",
+    "rule": None,
+    "use": None,
+    "request": {"input": 10, "output": None, "needs": [], "wish": {"free": True}},
+    "targets": [
+        {
+            "target": "cloud/large",
+            "cost": "0.0001",
+            "behind": None,
+            "measured": {"first_content": 0.412, "speed": 71.5, "good": 0.98, "attempts": 120, "in_flight": 3},
+        },
+        {"target": "near/llama", "cost": "0", "behind": "no json_schema"},
+    ],
+    "left_out": [{"target": "cheap/small", "reason": "cooling for 12 s (rate_limited)"}],
+    "anyway": False,
+    "trouble": None,
+    "error": None,
+}
+
+
+def test_a_running_server_is_asked_by_what_it_has_measured(file: Path) -> None:
+    with in_thread(Upstream(plain(json.dumps(THERE).encode()))) as there:
+        url = there.up.base_url.removesuffix("/v1")
+        done = CliRunner().invoke(
+            wayline,
+            ["explain", "-r", "chat", "--server", url, "-c", str(file), "--down", "near", "--hour", "3"],
+            env={"WAYLINE_ADMIN_KEY": "hush"},
+        )
+        [request] = there.up.requests
+    assert done.stdout.splitlines() == [
+        "route chat, strategy least_latency",
+        "  asked: 10 tokens in; free yes",
+        "    1  cloud/large  $0.0001  0.412 s; 71.5 tokens/s; 98 % good of 120; 3 in flight",
+        "    2  near/llama      free  last: no json_schema",
+        "    –  cheap/small           cooling for 12 s (rate_limited)",
+    ]
+    assert (request.path, request.headers["authorization"]) == ("/admin/explain", "Bearer hush")
+    assert request.json == {
+        "asked": {"route": "chat", "input": 1000, "output": None, "needs": []},
+        "key": "",
+        "down": ["near"],
+        "hour": 3,
+        "config": CONFIG,
+    }
+
+
+def test_what_the_server_says_of_a_bad_draft_names_its_file(file: Path) -> None:
+    told = {"error": {"message": "draft:2:5: routes: missing\ndraft:3:1: x: unknown"}}
+    with in_thread(Upstream(plain(json.dumps(told).encode(), 400))) as there:
+        url = there.up.base_url.removesuffix("/v1")
+        done = explain(file, "--server", url)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [f"{file}:2:5: routes: missing", f"{file}:3:1: x: unknown"]
+
+
+@pytest.mark.parametrize(
+    ("url", "told"), [("127.0.0.1:8080", "is no URL"), ("http://127.0.0.1:1", "http://127.0.0.1:1 does not answer")]
+)
+def test_a_server_that_is_not_there_is_said(file: Path, url: str, told: str) -> None:
+    done = explain(file, "--server", url)
+    assert done.exit_code == 1 and told in done.stderr

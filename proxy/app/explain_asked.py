@@ -1,0 +1,230 @@
+"""`POST /admin/explain`: a request as a client would send it (or only what is known of one), perhaps a draft of the
+configuration, perhaps targets that are taken for being down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from proxy.app.desk import Desk
+from proxy.app.explaining import Known, NoRoute, as_it_is, custom_of, explained, plain, route_of
+from proxy.config.load import load
+from proxy.config.prices import price_targets
+from proxy.config.problem import Problems
+from proxy.config.values import Config
+from proxy.core.ability import CAPABILITIES
+from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.choice.facts import Facts, facts_of
+from proxy.core.choice.rules import Asked
+from proxy.core.choice.wish import NONE, Wish
+from proxy.core.route import Route
+from proxy.engine.choices import conversation
+from proxy.engine.engine import Engine
+from proxy.engine.shelf import asked as asked_live
+from proxy.wire.body import chat_request, embed_request
+from proxy.wire.errors import Refusal
+from proxy.wire.wishes import wish_in, with_wish
+
+DRAFT = "draft"
+"""The file's name in problems of a draft."""
+MEMBERS = ("request", "asked", "headers", "key", "config", "down", "hour")
+
+
+class Answer(NamedTuple):
+    """An HTTP status and the JSON body."""
+
+    status: int
+    body: dict[str, Any]
+
+
+class _Bad(ValueError):
+    def __init__(self, param: str, message: str) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+async def explain(said: object, desk: Desk, engine: Engine, environ: Mapping[str, str]) -> Answer:
+    """What would happen now. Sends nothing, and changes nothing. `said`, a JSON object with one of the first two:
+
+    request: the body of a chat or embeddings request
+    asked: {route, input, output, needs}: what matters of one, tokens and capabilities
+    headers: of the request; key: the name of the caller's key
+    config: the text of a configuration that is not in force
+    down: names of targets or backends; hour: of the day, for rules
+
+    200 with what was found, as `proxy.app.explaining.plain` says it; 400 where it makes no sense, with all `problems`
+    of a draft (line, column, path, message)."""
+    try:
+        wanted = _object(said)
+        config = desk.config
+        if "config" in wanted:
+            drafted = await asyncio.to_thread(_draft, _text(wanted, "config"), desk.config, environ)
+            if isinstance(drafted, Problems):
+                return _problems(drafted)
+            config = drafted
+        return Answer(200, _found(wanted, config, desk, engine))
+    except _Bad as error:
+        return _error(str(error), error.param)
+    except (NoRoute, ValueError) as error:
+        return _error(str(error), None)
+
+
+def _draft(text: str, before: Config, environ: Mapping[str, str]) -> Config | Problems:
+    """Files that it names are not read: keys are not needed here."""
+    found = load(text, environ, DRAFT, lambda _path: "unread")
+    if isinstance(found, Problems):
+        return found
+    for route in found.routes.values():
+        said = "" if route.policy is None else route.policy.custom
+        if said and not any(said == one.policy.custom for one in before.routes.values() if one.policy is not None):
+            raise _Bad("config", f"route {route.name}: only a function that is in force can be asked here, not {said}")
+    return price_targets(found)[0]
+
+
+def _found(wanted: Mapping[str, Any], config: Config, desk: Desk, engine: Engine) -> dict[str, Any]:
+    hour, down = _hour(wanted), _names(wanted, "down")
+    headers = _headers(wanted)
+    key = _text(wanted, "key") if "key" in wanted else ""
+    if ("request" in wanted) == ("asked" in wanted):
+        raise _Bad("request", "one of 'request' and 'asked' is needed")
+    if "asked" in wanted:
+        facts = _facts(wanted["asked"])
+        route = _route(facts.model, config, desk)
+        asked = Asked(facts, _wish(headers), key, headers)
+        known = as_it_is(engine, desk, route.name, hour)
+    else:
+        route, asked, known = _whole(wanted["request"], headers, key, hour, config, desk, engine)
+    strangers = [name for name in down if all(name not in (one.name, one.backend) for one in route.targets)]
+    if strangers:
+        raise _Bad("down", f"route {route.name} has no target or backend {', '.join(strangers)}")
+    return plain(explained(route, asked, known, custom_of(route), down))
+
+
+def _route(name: str, config: Config, desk: Desk) -> Route:
+    if config is desk.config:
+        road = desk.roads.find(name)
+        if road is not None:
+            return road.route
+    return route_of(config, name)
+
+
+def _whole(
+    body: object,
+    headers: Mapping[bytes, bytes],
+    key: str,
+    hour: int | None,
+    config: Config,
+    desk: Desk,
+    engine: Engine,
+) -> tuple[Route, Asked, Known]:
+    """A request as a client would send it."""
+    raw = orjson.dumps(body)
+    vectors = isinstance(body, dict) and "input" in body and "messages" not in body
+    request = embed_request(raw, desk.max_depth) if vectors else chat_request(raw, desk.max_depth)
+    if isinstance(request, Refusal):
+        raise _Bad("request", _message(request))
+    route = _route(request.model, config, desk)
+    rules = () if route.policy is None else route.policy.rules
+    looked_at = frozenset(name.encode() for rule in rules for name, _ in rule.when.header)
+    wished = with_wish(request, headers, looked_at)
+    if isinstance(wished, Refusal):
+        raise _Bad("request", _message(wished))
+    chat = isinstance(wished, ChatRequest)
+    last = ""
+    if chat and route.policy is not None and route.policy.sticky:
+        last = engine.choices.last.get((route.name, conversation(wished.body)), "")
+    road = desk.roads.find(request.model) if config is desk.config else None
+    if road is not None:
+        asked = asked_live(road, wished, key)
+        if not asked.facts.input:  # nothing depends on it, but whoever asks wants to see it
+            asked = asked._replace(facts=_facts_of(wished))
+    else:
+        wish = NONE if wished.wish is None else wished.wish
+        asked = Asked(_facts_of(wished), wish, key, dict(wish.headers))
+    return route, asked, as_it_is(engine, desk, route.name, hour, last)
+
+
+def _facts_of(request: ChatRequest | EmbedRequest) -> Facts:
+    return facts_of(request.body, chat=isinstance(request, ChatRequest), model=request.model)
+
+
+# Reading what was said --------------------------------------------------------------------------------------------
+
+
+def _object(said: object) -> Mapping[str, Any]:
+    if not isinstance(said, dict):
+        raise _Bad("", "a JSON object is needed")
+    strange = [name for name in said if name not in MEMBERS]
+    if strange:
+        raise _Bad(strange[0], f"unknown member '{strange[0]}', expected {', '.join(MEMBERS)}")
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _text(said: Mapping[str, Any], name: str) -> str:
+    value = said[name]
+    if not isinstance(value, str):
+        raise _Bad(name, f"'{name}' must be a text")
+    return value
+
+
+def _names(said: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = said.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise _Bad(name, f"'{name}' must be a list of names")
+    return tuple(value)
+
+
+def _hour(said: Mapping[str, Any]) -> int | None:
+    value = said.get("hour")
+    if value is not None and (type(value) is not int or not 0 <= value <= 23):
+        raise _Bad("hour", "'hour' must be an hour of the day, 0 to 23")
+    return value
+
+
+def _headers(said: Mapping[str, Any]) -> dict[bytes, bytes]:
+    value = said.get("headers", {})
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise _Bad("headers", "'headers' must be an object of texts")
+    return {
+        name.lower().encode("latin-1", "replace"): text.encode("latin-1", "replace") for name, text in value.items()
+    }
+
+
+def _wish(headers: Mapping[bytes, bytes]) -> Wish:
+    found = wish_in(headers, None)
+    if isinstance(found, Refusal):
+        raise _Bad("headers", _message(found))
+    return NONE if found is None else found
+
+
+def _facts(said: object) -> Facts:
+    if not isinstance(said, dict) or not isinstance(said.get("route"), str):
+        raise _Bad("asked", "'asked' must be an object that names a route")
+    numbers = [said.get("input", 1000), said.get("output")]
+    if type(numbers[0]) is not int or numbers[0] < 0 or not (numbers[1] is None or type(numbers[1]) is int):
+        raise _Bad("asked", "'input' and 'output' must be numbers of tokens")
+    needs = frozenset(_names(said, "needs"))
+    if not needs <= set(CAPABILITIES):
+        raise _Bad("asked", f"'needs' must be some of {', '.join(CAPABILITIES)}")
+    return Facts(numbers[0], numbers[1], needs, "embeddings" not in needs, said["route"])
+
+
+def _message(refusal: Refusal) -> str:
+    return str(orjson.loads(refusal.body)["error"]["message"])
+
+
+def _error(message: str, param: str | None) -> Answer:
+    error = {"message": message, "type": "invalid_request_error", "code": "invalid_request", "param": param or None}
+    return Answer(400, {"error": error})
+
+
+def _problems(found: Problems) -> Answer:
+    error = {"message": str(found), "type": "invalid_request_error", "code": "invalid_configuration", "param": "config"}
+    problems = [
+        {"line": one.mark.line, "column": one.mark.column, "path": one.path, "message": one.message}
+        for one in found.items
+    ]
+    return Answer(400, {"error": error, "problems": problems})

@@ -1,0 +1,178 @@
+"""What would happen to a request now, without sending it: for `wayline explain` and `POST /admin/explain` (whose body is
+read in explain_asked.py)."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from decimal import Decimal
+from math import inf
+from typing import Any, NamedTuple
+
+from proxy.app.custom import function_of
+from proxy.app.desk import Desk
+from proxy.config.problem import nearest, one_of
+from proxy.config.values import Config
+from proxy.core.choice.choose import Choice, choose, refused, words
+from proxy.core.choice.fitting import expected_cost
+from proxy.core.choice.measured import FRESH, Measured
+from proxy.core.choice.ranking import Custom, Loaded, Seen
+from proxy.core.choice.rules import Asked
+from proxy.core.choice.wish import NONE
+from proxy.core.failure import FailureKind
+from proxy.core.health import Health
+from proxy.core.plan import vectors_of
+from proxy.core.route import Route, Target
+from proxy.engine.engine import Engine
+
+DOWN = Health(opened=1, open_until=inf, cause=FailureKind.REFUSED)
+"""Of a target that is taken for being out of order."""
+
+
+class NoRoute(ValueError):
+    """The request cannot be explained. The message is for whoever asked."""
+
+
+class Known(NamedTuple):
+    """What is known at a moment. Seconds are on the engine's clock."""
+
+    seen: Seen
+    health: Mapping[str, Health]
+
+
+class Explained(NamedTuple):
+    """What was found out."""
+
+    route: Route
+    asked: Asked
+    choice: Choice
+    told: str
+    """What the caller would be told; empty where a target is left."""
+    known: Known
+
+
+def unknown(hour: int | None = None) -> Known:
+    """Nothing was measured yet, and all are well. `hour`: of the day; `None`: this one."""
+    return Known(Seen(hour=time.localtime().tm_hour if hour is None else hour), {})
+
+
+def as_it_is(engine: Engine, desk: Desk, route: str, hour: int | None = None, last: str = "") -> Known:
+    """What a running server knows. `last`: the target that served the conversation last."""
+    choices, gates = engine.choices, desk.gates
+
+    def busy(target: str) -> Loaded:
+        return gates.of(target)
+
+    seen = Seen(
+        now=time.monotonic(),
+        measured=choices.measured,
+        trials=choices.trials.get(route, {}),
+        turns=choices.turns.get(route, {}),
+        busy=busy,
+        last=last,
+        hour=choices.hour() if hour is None else hour,
+        closed=choices.closed,
+    )
+    return Known(seen, engine.trouble)
+
+
+def route_of(config: Config, name: str) -> Route:
+    """Raises `NoRoute`."""
+    route = config.routes.get(name)
+    if route is None:
+        hint = nearest(name, config.routes)
+        raise NoRoute(f"{config.source} has no route {name}, expected {one_of(config.routes)}{hint}")
+    return route
+
+
+def custom_of(route: Route) -> Custom | None:
+    """The function of its strategy. Raises `ValueError`."""
+    policy = route.policy
+    return function_of(policy.custom) if policy is not None and policy.custom else None
+
+
+def explained(
+    route: Route, asked: Asked, known: Known, custom: Custom | None = None, down: tuple[str, ...] = ()
+) -> Explained:
+    """The choice that live traffic gets, by the same function. `down`: targets or backends that are taken for being out
+    of order. Nothing changes by it, and what is drawn by lot is drawn the same each time."""
+    if not asked.facts.chat:
+        route = vectors_of(route)
+    dead = {target.name: DOWN for target in route.targets if not {target.name, target.backend}.isdisjoint(down)}
+    known = known._replace(health={**known.health, **dead})
+    choice = choose(route, asked, known.health, known.seen, random.Random(0).random, custom)
+    told = "" if choice.plan.targets else refused(route, choice, known.seen.now).message
+    return Explained(route, asked, choice, told, known)
+
+
+def plain(found: Explained) -> dict[str, Any]:
+    """As JSON says it."""
+    route, choice, facts = found.route, found.choice, found.asked.facts
+    policy = route.policy
+    rule = None if choice.rule is None else choice.rule + 1
+    use = policy.rules[rule - 1].use if policy is not None and rule is not None else ""
+    behind = {target.name: why for target, why in choice.behind}
+    now = found.known.seen.now
+    out = [{"target": one.target.name, "reason": one.reason} for one in choice.left_out]
+    ill = [(one.target.name, words(one.standing, one.cause, one.until - now)) for one in choice.plan.skipped]
+    return {
+        "route": route.name,
+        "strategy": choice.strategy,
+        "rule": rule,
+        "use": use or None,
+        "request": {
+            "input": facts.input,
+            "output": facts.output,
+            "needs": sorted(facts.needs),
+            "wish": {
+                name: _said(value)
+                for name, value in found.asked.wish._asdict().items()
+                if value != getattr(NONE, name) and name != "headers"
+            },
+        },
+        "targets": [_target(found, target, behind.get(target.name)) for target in choice.plan.targets],
+        "left_out": [*out, *({"target": name, "reason": why} for name, why in ill)],
+        "anyway": choice.plan.anyway and bool(choice.plan.targets),
+        "trouble": choice.trouble or None,
+        "error": found.told or None,
+    }
+
+
+def _target(found: Explained, target: Target, behind: str | None) -> dict[str, Any]:
+    measured = found.known.seen.of(target.name)
+    cost = expected_cost(target, found.asked.facts, measured)
+    told: dict[str, Any] = {
+        "target": target.name,
+        "cost": None if cost is None else str(_short(cost)),
+        "behind": behind,
+    }
+    if measured is not FRESH:
+        told["measured"] = _measured(measured, found.known.seen.busy(target.name).busy)
+    return told
+
+
+def _measured(known: Measured, busy: int) -> dict[str, Any]:
+    """Seconds, tokens a second, and the share of attempts that served."""
+    return {
+        "first_content": _rounded(known.first),
+        "speed": _rounded(known.speed),
+        "good": _rounded(known.good),
+        "attempts": known.attempts,
+        "in_flight": busy,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _short(cost: Decimal) -> Decimal:
+    """Without the zeros at its end, and never in powers of ten."""
+    return Decimal(f"{cost:f}".rstrip("0").rstrip(".")) if "." in f"{cost:f}" else cost
+
+
+def _said(value: object) -> object:
+    if isinstance(value, frozenset):
+        return sorted(map(str, value))
+    return str(value) if isinstance(value, Decimal) else value
