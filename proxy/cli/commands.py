@@ -136,7 +136,7 @@ def why(request_id: str, config: Path, ledger: Path | None, utc: bool, as_json: 
 
 
 @wayline.command()
-@_config
+@click.option("--config", "-c", type=FILE, help="The configuration.  [default: routes.yaml]")
 @click.option("--route", "-r", required=True, help="The route that is asked for.")
 @click.option("--input", "size", type=click.IntRange(0), default=1000, show_default=True, help="Tokens of input.")
 @click.option("--output", type=click.IntRange(1), help="Tokens that the answer may have.")
@@ -151,9 +151,11 @@ def why(request_id: str, config: Path, ledger: Path | None, utc: bool, as_json: 
 @click.option("--key", default="", help="The name of the caller's key, for rules.")
 @click.option("--hour", type=click.IntRange(0, 23), help="The hour of the day, for rules.  [default: now]")
 @click.option("--down", multiple=True, help="A target or backend that is out of order; may be given several times.")
+@click.option("--server", default="", metavar="URL", help="Ask a running server, by what it has measured.")
+@click.option("--admin-key", default="", envvar="WAYLINE_ADMIN_KEY", show_envvar=True, help="Its admin key.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def explain(
-    config: Path,
+    config: Path | None,
     route: str,
     size: int,
     output: int | None,
@@ -162,17 +164,20 @@ def explain(
     key: str,
     hour: int | None,
     down: tuple[str, ...],
+    server: str,
+    admin_key: str,
     as_json: bool,
 ) -> None:
     """Which targets a request would try, in which order, and why others are left out.
 
-    It is the choice that live traffic gets too, of targets of which nothing was measured yet. Nothing is sent. Exit
-    status 1 where no target is left.
+    It is the choice that live traffic gets too, of targets of which nothing was measured yet; with --server, by what
+    that one knows now (then --config is a draft that it does not have in force). Nothing is sent. Exit status 1 where
+    no target is left.
     """
     from proxy.cli.explain import Wanted, run
 
     wanted = Wanted(route, size, output, frozenset(needs), prefer, key, down, hour)
-    sys.exit(run(config, wanted, as_json=as_json))
+    sys.exit(run(config, wanted, as_json=as_json, server=server, admin_key=admin_key))
 
 
 class _Together(click.Command):
