@@ -26,6 +26,8 @@ class Dialer:
     def __init__(self, resolver: Resolver, tls: ssl.SSLContext | None) -> None:
         self._resolver = resolver
         self._given = tls
+        self.certificates: dict[Origin, float] = {}
+        """When the certificate that was seen there last is over, in Unix seconds."""
 
     @functools.cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -48,7 +50,7 @@ class Dialer:
             await loop.create_connection(lambda: protocol, sock=sock)
             return
         try:
-            await loop.create_connection(
+            transport, _ = await loop.create_connection(
                 lambda: protocol,
                 sock=sock,
                 ssl=self._tls,
@@ -57,6 +59,9 @@ class Dialer:
             )
         except (ssl.SSLError, ConnectionError) as error:
             raise HandshakeFailed(error) from error
+        certificate = transport.get_extra_info("peercert")
+        if certificate:
+            self.certificates[origin] = ssl.cert_time_to_seconds(certificate["notAfter"])
 
     async def _reach(self, host: str, port: int) -> socket.socket:
         addresses = await self._resolver.resolve(host, port)

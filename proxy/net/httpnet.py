@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from proxy.core.call import HttpCall, Origin
 from proxy.net.dial import Dialer
@@ -51,6 +52,11 @@ class HttpNet:
             connecting=sum(len(pool.dialing) for pool in pools),
             opened=sum(pool.opened for pool in pools),
         )
+
+    @property
+    def certificates(self) -> Mapping[Origin, float]:
+        """When the certificate that each origin showed last is over, in Unix seconds."""
+        return self._dialer.certificates
 
     async def close(self) -> None:
         """Close every connection; calls still under way fail as DRAINING. Later calls fail too."""

@@ -189,3 +189,14 @@ def test_large_bodies_go_both_ways_over_tls(run: Run) -> None:
             assert (await ask(net, upstream.origin, HttpCall(POST.head, body))).body == body
 
     run(main())
+
+
+def test_it_is_known_until_when_the_certificate_of_each_origin_is_good(run: Run) -> None:
+    async def main() -> None:
+        async with Upstream(answering(OK), tls=server_side()) as upstream, engine(trusting()) as net:
+            assert net.certificates == {}
+            await ask(net, upstream.origin)
+            certificate = ssl._ssl._test_decode_cert(str(PEM))  # type: ignore[attr-defined]  # CPython's own, for tests
+            assert net.certificates == {upstream.origin: ssl.cert_time_to_seconds(certificate["notAfter"])}
+
+    run(main())
