@@ -10,9 +10,15 @@ TABLES: tuple[str, ...] = (
     """CREATE TABLE IF NOT EXISTS learnt (
         kind TEXT NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL, at REAL NOT NULL, PRIMARY KEY (kind, name)
     ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS vitals (
+        target TEXT NOT NULL, size INTEGER NOT NULL, part INTEGER NOT NULL, counts BLOB NOT NULL,
+        PRIMARY KEY (target, size, part)
+    ) WITHOUT ROWID""",
 )
 """learnt: what a part of Wayline knows of the thing of that name, in a form that this part alone reads; `at` is the
-Unix time in seconds at which it was written."""
+Unix time in seconds at which it was written.
+vitals: what a target did in one part of time, see engine/vitals.py. size: seconds that the part is long; part: which
+since 1970; counts are packed."""
 
 
 class StateError(Exception):
