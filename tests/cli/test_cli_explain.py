@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -124,7 +125,7 @@ def test_a_function_that_is_not_there_is_told_by_check_too(tmp_path: Path) -> No
     assert explained.exit_code == 1 and told in explained.stderr
 
 
-THERE = {
+THERE: dict[str, Any] = {
     "route": "chat",
     "strategy": "least_latency",
     "rule": None,
