@@ -22,6 +22,7 @@ from proxy.core.secret import Secret
 from proxy.engine.engine import Engine, Observer
 from proxy.engine.events import Events
 from proxy.engine.keys import BackendKey
+from proxy.engine.learnt import Learnt
 from proxy.inbound.responses_kept import KeptResponses
 from proxy.inbound.way import Api
 from proxy.inbound.ways import WAYS
@@ -44,6 +45,8 @@ from proxy.wire.front import Front
 
 PUBLISH_EVERY = 2.0
 """Seconds between two looks that other workers get at this one's gauges."""
+KEEP_EVERY = 30.0
+"""Seconds after which what was learnt is kept, so that a crash costs no more."""
 
 
 class Book(Observer, Protocol):
@@ -78,6 +81,7 @@ class Process:
         self.runtime = Runtime(build(config, int(time.time()), net=self.net), self.engine, self._say, load, self._adopt)
         self.store = SqliteStore(config.store.path, config.store.days, log.event) if config.store else None
         self.state = State(config.state, log.event) if config.state else None
+        self._learnt = Learnt(self.engine.choices, self.state) if self.state else None
         self.ways: Mapping[str, Api]
         self.ways = WAYS if self.store is None else {**WAYS, "/responses": KeptResponses(self.store)}
         front = Front(self.engine, lambda: self.runtime.desk, self.ways)
@@ -131,13 +135,17 @@ class Process:
     async def running(self) -> AsyncGenerator[None]:
         """While it serves: as the lifespan of `app`. At its end everything is closed."""
         await self.runtime.start()
-        publishing = asyncio.get_running_loop().create_task(self._publish())
+        if self._learnt is not None:
+            self._learnt.load(self.runtime.desk.config.routes, time.monotonic(), time.time())
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(self._publish()), loop.create_task(self._keep())]
         try:
             yield
         finally:
-            publishing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await publishing
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._keep_now()
             await self.runtime.close()
             await self.net.close()
             await self.ledger.close()
@@ -152,6 +160,15 @@ class Process:
         while True:
             self.metrics.publish()
             await asyncio.sleep(PUBLISH_EVERY)
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(KEEP_EVERY)
+            self._keep_now()
+
+    def _keep_now(self) -> None:
+        if self._learnt is not None:
+            self._learnt.save(self.runtime.desk.config.routes, time.monotonic(), time.time())
 
 
 def _ledger(config: Config, say: Say) -> SqliteLedger | NullLedger:

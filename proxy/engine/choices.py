@@ -12,14 +12,17 @@ from typing import Any, TypeVar
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.choice.bandit import Trials, counted, reward, rewarded
 from proxy.core.choice.choose import Choice, shortlist
+from proxy.core.choice.facts import plain_facts
 from proxy.core.choice.measured import FRESH, Measured, measure
 from proxy.core.choice.policy import Ucb
 from proxy.core.choice.ranking import Closed, Draw, Loaded, Seen
 from proxy.core.choice.rotation import Ring, Turn
 from proxy.core.choice.rules import Asked, first_that_holds
 from proxy.core.health import Health
-from proxy.core.outcome import Ended, Outcome
+from proxy.core.outcome import Ended, How, Outcome
 from proxy.core.relay import Request
+from proxy.core.tokens import calibrated
+from proxy.core.usage import Source
 from proxy.engine.lane import Lane, Road
 from proxy.engine.shelf import FRESH_FOR, Plain, Ready, Shape, Shaped, Shelf, asked, lasts, plain_shape, shape_of
 
@@ -27,6 +30,8 @@ MOST = 10_000
 """Targets, groups and conversations of which something is remembered."""
 LESSONS = 100
 """`ucb` looks again after one more attempt for every so many that it knows of, however soon that is."""
+CALIBRATES_EVERY = 0.1
+"""Seconds between two looks at how many tokens a target makes of a text, however many requests it serves."""
 TOLD_EVERY = 60.0
 """Seconds between two lines in the log about a `custom` function that raises."""
 _LOG = logging.getLogger("wayline.choice")
@@ -54,6 +59,8 @@ class Choices:
         self._lasting: dict[str, Shelf] = {}
         """What depends on nothing that is measured."""
         self._told: dict[str, float] = {}
+        self._calibrates: dict[str, float] = {}
+        """When a target's tokens are compared with its characters again."""
 
     # Choosing --------------------------------------------------------------------------------------------------------
 
@@ -174,6 +181,8 @@ class Choices:
                 self.measured.clear()  # callers may name any number of targets directly
             known = FRESH
         after = self.measured[target] = measure(known, outcome, now, lane.gates[0].busy)
+        if ended is _SERVED and now >= self._calibrates.get(target, 0.0):
+            self._calibrate(request, outcome, after, now)
         if after.in_a_row or after.in_a_row != known.in_a_row or not known.attempts:
             self._brief.clear()
         policy = road.route.policy
@@ -181,6 +190,21 @@ class Choices:
             self._stay(road.route.name, conversation(request.body), target)
         if (road.learns or strategy == "ucb") and ended is not _CANCELLED:
             self._learn(outcome, _UCB if policy is None else policy.ucb, now)
+
+    def _calibrate(self, request: Request, outcome: Outcome, known: Measured, now: float) -> None:
+        """How many tokens the target's model makes of the characters of a plain text."""
+        usage = outcome.usage
+        if usage is None or usage.source is not Source.REPORTED or outcome.how is not How.FRESH:
+            return
+        found = plain_facts(request.body) if isinstance(request, ChatRequest) and request.native is None else None
+        if found is None:
+            return
+        if len(self._calibrates) >= MOST:
+            self._calibrates.clear()
+        self._calibrates[outcome.target] = now + CALIBRATES_EVERY
+        dense = calibrated(known.dense, found[0], usage.input)
+        if dense != known.dense:
+            self.measured[outcome.target] = known._replace(dense=dense)
 
     def _stay(self, route: str, of: int, target: str) -> None:
         last = self.last

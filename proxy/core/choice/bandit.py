@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf, log, sqrt
+from math import floor, inf, log, sqrt
 from typing import NamedTuple
 
 from proxy.core.choice.policy import Ucb
@@ -23,7 +23,7 @@ class Trials(NamedTuple):
 
 def rewarded(trials: Trials, reward: float, now: float, window: float) -> Trials:
     """The value after one more attempt. `reward` in [0, 1]."""
-    step = int(now * PARTS / window)
+    step = floor(now * PARTS / window)
     kept = tuple(part for part in trials.parts if step - PARTS < part[0])
     if kept and kept[-1][0] == step:
         last = kept[-1]
@@ -35,9 +35,24 @@ def counted(trials: Trials | None, now: float, window: float) -> tuple[int, floa
     """Attempts in the window, and their rewards together."""
     if trials is None:
         return 0, 0.0
-    step = int(now * PARTS / window)
+    step = floor(now * PARTS / window)
     inside = [part for part in trials.parts if step - PARTS < part[0]]
     return sum(part[1] for part in inside), sum(part[2] for part in inside)
+
+
+def dated(trials: Trials, window: float, by: float) -> list[tuple[float, int, float]]:
+    """The parts by the seconds at which they began, on a clock that is ahead by so many."""
+    return [(step * window / PARTS + by, count, rewards) for step, count, rewards in trials.parts]
+
+
+def undated(parts: Sequence[tuple[float, int, float]], window: float, by: float) -> Trials:
+    """The reverse; the window may be another one."""
+    steps: dict[int, tuple[int, float]] = {}
+    for began, count, rewards in sorted(parts):
+        step = floor((began - by) * PARTS / window + 0.5)
+        counts, sums = steps.get(step, (0, 0.0))
+        steps[step] = counts + count, sums + rewards
+    return Trials(tuple([(step, *known) for step, known in steps.items()]))
 
 
 def reward(ucb: Ucb, *, served: bool, seconds: float, cost: float | None) -> float:

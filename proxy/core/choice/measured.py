@@ -67,6 +67,11 @@ class Measured(NamedTuple):
         return None if self.carries is None else self.carries + (now - self.refused_at) / GROWS
 
 
+def moved(known: Measured, by: float) -> Measured:
+    """On a clock that is ahead by so many seconds."""
+    return known._replace(at=known.at + by, failed_at=known.failed_at + by, refused_at=known.refused_at + by)
+
+
 FRESH = Measured()
 _SERVED = Ended.SERVED  # reading a member off its class costs 0.13 us in Python 3.11
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
