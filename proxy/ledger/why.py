@@ -27,6 +27,7 @@ from proxy.ledger.schema import LedgerError, check_version
 
 PATIENCE = 0.3
 """Seconds after which the rows of a running server are in the database."""
+_LOOK_AGAIN = 0.1
 _NAMED = 5
 
 
@@ -128,15 +129,15 @@ def story(path: str | Path, request_id: str, *, patience: float = PATIENCE) -> S
 
     `patience`: seconds to wait where it is not found at once, since a running server may be about to write it.
     """
-    with reading(path) as connection:
+    until = time.monotonic() + patience
+    while True:
         try:
-            return _story(connection, request_id)
+            with reading(path) as connection:
+                return _story(connection, request_id)
         except NoStory:
-            if patience <= 0:
+            if time.monotonic() >= until:
                 raise
-    time.sleep(patience)
-    with reading(path) as connection:
-        return _story(connection, request_id)
+        time.sleep(min(_LOOK_AGAIN, patience))
 
 
 @contextlib.contextmanager

@@ -102,7 +102,7 @@ def _fate(one: Try) -> Iterator[str]:
     yield one.ended
     if one.failure is not None:
         yield one.failure
-    if one.status is not None and (one.ended != "served" or one.status != 200):
+    if one.status is not None and one.status != 200:
         yield f"status {one.status}"
     if one.how != "fresh":
         yield f"to go on with a cut answer ({one.how})"

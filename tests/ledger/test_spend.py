@@ -21,8 +21,8 @@ from proxy.core.outcome import Ended, Outcome
 from proxy.core.usage import Source, Usage
 from proxy.ledger import journal as journals
 from proxy.ledger.row import encode
-from proxy.ledger.schema import VERSION, LedgerError
-from proxy.ledger.spend import BYS, Line, Report, report
+from proxy.ledger.schema import MIGRATIONS, VERSION, LedgerError
+from proxy.ledger.spend import BYS, Line, Only, Report, report
 from proxy.ledger.spend_view import as_csv, as_json, as_table
 from proxy.ledger.sqlite import open_ledger
 
@@ -96,6 +96,67 @@ def test_by_each_of_the_others(filled: Path) -> None:
     assert names("backend") == ["openai", "groq", "here"]
     assert names("key") == ["team-a", ""]
     assert names("day") == ["2026-11-20", "2026-11-21"], "days come in their order"
+    assert names("hour") == ["2026-11-20 12:00", "2026-11-21 12:00"]
+    assert names("month") == ["2026-11"]
+    assert names("agent") == ["scout"]
+
+
+def test_what_has_two_tags_counts_in_both_and_once_in_the_total(database: Path, served: Outcome) -> None:
+    tagged = [("a", "b"), ("b",), ()]
+    _put(database, [served._replace(tags=tags, cost=Decimal(1), request_id=str(tags)) for tags in tagged])
+    found = report(database, None, None, "tag")
+    assert [(line.name, line.requests, line.cost) for line in found.lines] == [
+        ("b", 2, Decimal(2)),
+        ("", 1, Decimal(1)),
+        ("a", 1, Decimal(1)),
+    ]
+    assert (found.total.requests, found.total.attempts, found.total.cost) == (3, 3, Decimal(3))
+    note = "What has several tags counts in the line of each, and once in the total."
+    assert as_table(found).splitlines()[-1] == note
+    assert note not in as_table(report(database, None, None, "route"))
+    assert list(csv.reader(io.StringIO(as_csv(found))))[1][:2] == ["b", "2"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.lists(st.tuples(st.frozensets(st.sampled_from("abc")), st.decimals(0, 99, places=9)), max_size=20))
+def test_the_lines_of_tags_are_what_each_tag_alone_sums_up_to(
+    rows: list[tuple[frozenset[str], Decimal]], served: Outcome, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    database = tmp_path_factory.mktemp("tags") / "wayline.db"
+    _put(database, [served._replace(tags=tuple(sorted(tags)), cost=cost) for tags, cost in rows])
+    found = report(database, None, None, "tag")
+    assert found.total.attempts == len(rows)
+    for line in found.lines:
+        mine = [cost for tags, cost in rows if (line.name in tags if line.name else not tags)]
+        assert (line.attempts, line.cost) == (len(mine), sum(mine))
+        if line.name:
+            assert report(database, None, None, "route", only=Only(tags=(line.name,))).total.cost == sum(mine)
+
+
+def test_only_what_is_asked_for_is_summed(filled: Path) -> None:
+    def attempts(**only: tuple[str, ...]) -> int:
+        return report(filled, None, None, "route", only=Only(**only)).total.attempts
+
+    assert attempts(routes=("chat",)) == 5
+    assert attempts(routes=("chat", "other")) == 6
+    assert attempts(keys=("",)) == 1
+    assert attempts(agents=("nobody",)) == 0
+    assert attempts(tags=("team",), keys=("team-a",), routes=("other",)) == 1
+    found = report(filled, None, None, "target", only=Only(routes=("chat",), tags=("team", "x")))
+    assert as_table(found).splitlines()[-4] == "Only route chat, tag team or x."
+    assert orjson.loads(as_json(found))["only"] == {"routes": ["chat"], "tags": ["team", "x"]}
+
+
+def test_a_ledger_of_an_older_version_is_summed_as_it_is(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        for statement in MIGRATIONS[0]:
+            connection.execute(statement)
+        connection.execute("INSERT INTO attempts (request_id, started_at, cost, ended) VALUES ('a', 1, '1', 'served')")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    for by in ("agent", "tag"):
+        (line,) = report(database, None, None, by).lines
+        assert (line.name, line.cost) == ("", Decimal(1))
 
 
 def test_the_span_includes_its_start_and_not_its_end(filled: Path) -> None:
