@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from proxy.config.abilities import ability_of, declared
 from proxy.config.address import is_loopback
+from proxy.config.admin import admin_of
 from proxy.config.check import Found
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.limiting import limits_of, places_of, queue_of, rates_of
@@ -59,6 +60,7 @@ def build(top: Found, source: str) -> Config:
         limits=limits_of(plain),
         queue=queue,
         cors=_cors(plain["cors"]) if "cors" in plain else None,
+        admin=admin_of(plain["admin"]) if "admin" in plain else None,
         direct=plain.get("direct", False),
         direct_targets=MappingProxyType(direct),
         tokenizers=plain.get("tokenizers", False),

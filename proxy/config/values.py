@@ -46,6 +46,15 @@ class CallerKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Admin:
+    """The admin API: only the SHA-256 of its keys are kept."""
+
+    sha256: tuple[bytes, ...]
+    path: str = "/admin"
+    """Without a slash at the end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cors:
     """Origins that a browser may call from. Off (no `Cors` at all) by default."""
 
@@ -162,6 +171,8 @@ class Config:
     why: Why = Why()
     state: str | None = None
     """Path of the database of what outlives a process besides; `None`: nothing does."""
+    admin: Admin | None = None
+    """`None`: there is no admin API."""
     log: str = "auto"
     """`auto` (pretty on a terminal, else JSON), `json` or `pretty`."""
     source: str = ""

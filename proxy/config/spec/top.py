@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxy.config.spec.admin import ADMIN
 from proxy.config.spec.backends import BACKENDS, LINE
 from proxy.config.spec.choosing import GROUP, WEIGHT, choosing
 from proxy.config.spec.limiting import concurrency, limits, queue
@@ -180,6 +181,7 @@ TOP = Table(
             "without it they are refused (docs/limits.md)."
         ),
         Key("cors", CORS, "Which web pages may call; without it none."),
+        Key("admin", ADMIN, "An API and a page for operators, with keys of their own; without it there is none."),
         Key("direct", Flag(), "Requests may name `backend/model` instead of a route.", False),
         Key(
             "tokenizers",
