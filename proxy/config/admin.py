@@ -17,7 +17,7 @@ TAKEN = frozenset(
 """First parts of paths at which something else stands."""
 
 
-def problems(top: Found) -> Iterator[Problem]:
+def admin_problems(top: Found) -> Iterator[Problem]:
     """Of `admin:` by itself, and beside the keys of callers."""
     admin = top.get("admin")
     if admin is None:

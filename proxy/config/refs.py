@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from proxy.config import admin, choosing, limiting
+from proxy.config import choosing, limiting
 from proxy.config.address import exposed, is_loopback
+from proxy.config.admin import admin_problems
 from proxy.config.check import OUTSIDE, Found
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.problem import Problem, nearest, one_of, shown
@@ -19,7 +20,7 @@ def problems(top: Found) -> Iterator[Problem]:
     yield from _listen(top)
     yield from _keys(top.get("keys"))
     yield from _cors(top.get("cors"))
-    yield from admin.problems(top)
+    yield from admin_problems(top)
     yield from limiting.problems(top)
     backends = top.get("backends")
     if backends is not None:
