@@ -13,6 +13,7 @@ from proxy.ledger.why import Story, Try
 
 WIDTH = 100
 LONGEST_NAME = 44
+_MICRO = Decimal("0.000001")
 _STEPS = (("sent", "sent"), ("first_byte", "first byte"), ("first_content", "first content"), ("last", "end"))
 
 
@@ -141,7 +142,9 @@ def _end(story: Story) -> str:
 
 
 def _cost(cost: Decimal) -> str:
-    return "free" if cost == 0 else f"${dollars(cost)}"
+    if cost == 0:
+        return "free"
+    return f"${cost:.6f}".rstrip("0").rstrip(".") if cost >= _MICRO else f"${dollars(cost)}"
 
 
 # In words --------------------------------------------------------------------------------------------------------
