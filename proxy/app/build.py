@@ -11,13 +11,15 @@ from proxy.app.pull import Pulls
 from proxy.backends.registry import bind, origin
 from proxy.config.values import Backend, Config
 from proxy.core.call import Origin
+from proxy.core.limiting.values import Adaptive
 from proxy.core.place import Place, State
 from proxy.core.plan import vectors_of
 from proxy.core.route import Route, Target
 from proxy.core.tokens import Counter, of_text
 from proxy.credentials.build import credential_of
+from proxy.engine.gate import Gates
 from proxy.engine.keys import Rings
-from proxy.engine.lane import Gates, Lane, Road
+from proxy.engine.lane import Lane, Road
 from proxy.engine.roads import Roads
 
 READY = State("ready")
@@ -82,9 +84,13 @@ class Builder:
         backend that makes no sense, with nothing changed: limits come into force when all is built."""
         by_name = {name: self.road(route) for name, route in self._config.routes.items()}
         for backend in self._config.backends.values():
-            self._gates.of(backend.name).limit = backend.concurrency
+            gate = self._gates.of(backend.name)
+            gate.limit = backend.concurrency
+            gate.adapt(backend.adaptive)
         for target in self._named.values():
-            self._gates.of(target.name).limit = limit_of(self._config.backends[target.backend], target)
+            gate = self._gates.of(target.name)
+            gate.limit = limit_of(self._config.backends[target.backend], target)
+            gate.adapt(adaptive_of(self._config.backends[target.backend], target))
         return Roads(by_name, self.direct if self._config.direct else None)
 
     def road(self, route: Route) -> Road:
@@ -138,6 +144,15 @@ class Builder:
         named = target.name in self._named
         pulled = self._pulls.place(backend, target.model, target.timeouts.first) if named else None
         return pulled or self._free.place(backend, target.model) or Fixed(origin(backend))
+
+
+def adaptive_of(backend: Backend, target: Target) -> Adaptive | None:
+    """The bounds of an adaptive limit: a local model takes no more than it works on and fits its queue."""
+    model, spec = backend.models.get(target.model), target.adaptive
+    if model is None or spec is None:
+        return spec
+    most = min(spec.max, model.parallel + model.queue)
+    return Adaptive(min(spec.min, most), most, min(spec.start, most))
 
 
 def limit_of(backend: Backend, target: Target) -> int | None:

@@ -11,8 +11,8 @@ from proxy.app.pull import Pulls
 from proxy.app.tokenizers import Tokenizers
 from proxy.config.values import Backend, Config
 from proxy.core.place import Place
+from proxy.engine.gate import Gates
 from proxy.engine.keys import Rings
-from proxy.engine.lane import Gates
 from proxy.engine.roads import Roads
 from proxy.local.models import LocalModels
 from proxy.net.flight import Net

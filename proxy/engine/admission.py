@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from proxy.core.call import Headers
 from proxy.core.failure import Failure
 from proxy.core.outcome import Outcome
 
 if TYPE_CHECKING:
     from proxy.engine.exchange import Exchange
     from proxy.engine.lane import Lane
+    from proxy.engine.limiter import Limiter
 
 
 class Purses(Protocol):
@@ -28,21 +30,6 @@ class Purses(Protocol):
 
     def leave(self, exchange: Exchange) -> None:
         """The exchange is over, also where it was never let in."""
-
-
-class Limiter(Purses, Protocol):
-    """Limits and the queue: the same, and besides"""
-
-    def admit(self, exchange: Exchange) -> bool:
-        """False: it was refused, or waits; `Admission.enter` is called when it is its turn."""
-        ...
-
-    def release(self, exchange: Exchange, number: int) -> None:
-        """What was reserved for the attempt is not needed: it is not sent."""
-
-    def full(self, exchange: Exchange, failure: Failure) -> bool:
-        """Nothing was sent, and nothing can be now. True: it waits, and `set_out` is called when it is its turn."""
-        ...
 
 
 class Admission:
@@ -85,9 +72,19 @@ class Admission:
         if self.limiter is not None:
             self.limiter.settle(exchange, number, outcome)
 
-    def full(self, exchange: Exchange, failure: Failure) -> bool:
-        """No target had a place for it. True: it waits for one."""
-        return self.limiter is not None and self.limiter.full(exchange, failure)
+    def full(self, exchange: Exchange, failure: Failure) -> Failure | None:
+        """No target had a place for it, or none could be asked. `None`: it waits for one; else what it is told."""
+        return failure if self.limiter is None else self.limiter.full(exchange, failure)
+
+    def late(self, exchange: Exchange) -> None:
+        """It has waited for as long as it may."""
+        if self.limiter is not None:
+            self.limiter.late(exchange)
+
+    def heard(self, lane: Lane, headers: Headers) -> None:
+        """An upstream's answer begins: what it says of its limits."""
+        if self.limiter is not None:
+            self.limiter.heard(lane, headers)
 
     def leave(self, exchange: Exchange) -> None:
         """It is over; also where it was never let in."""

@@ -8,6 +8,17 @@ from typing import NamedTuple, Protocol
 from proxy.core.failure import Failure
 
 
+class Room(NamedTuple):
+    """How much of a limit is left."""
+
+    unit: str
+    """`requests` or `tokens`."""
+    limit: int
+    left: int
+    reset: float
+    """Seconds until all of it is there again."""
+
+
 class Won(NamedTuple):
     """Which attempt answers, for the response headers."""
 
@@ -21,6 +32,10 @@ class Won(NamedTuple):
     """The API of the client's own in which the answer's bytes are; empty: chat completions."""
     content_type: str = ""
     """The upstream's, where its answer is handed on as it is."""
+    queued: float = 0.0
+    """Seconds that it waited for a place or a limit; 0: it did not."""
+    room: tuple[Room, ...] = ()
+    """Of the limits of the caller's key."""
 
 
 class Caller(Protocol):

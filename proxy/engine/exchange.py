@@ -258,7 +258,7 @@ class Exchange(OnRecord):
 
     def _won(self, attempt: Attempt, *, known: bool) -> Won:
         target = attempt.lane.target
-        return Won(
+        won = Won(
             self.road.route.name,
             target.name,
             self._state.sends - self._unsent,
@@ -266,3 +266,4 @@ class Exchange(OnRecord):
             attempt.dropped,
             attempt.native,
         )
+        return won if self.held is None else self.held.told(won, self.began)

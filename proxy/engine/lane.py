@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
-from weakref import WeakValueDictionary
 
 from proxy.core.attempt import Usual, usual
 from proxy.core.chat import ChatRequest, EmbedRequest
@@ -19,6 +18,7 @@ from proxy.core.plan import Plan
 from proxy.core.relay import Relays, Request
 from proxy.core.route import Route, Target
 from proxy.core.tokens import Counter, of_text
+from proxy.engine.gate import Gate
 
 if TYPE_CHECKING:
     from proxy.engine.keys import BackendKey, Ring
@@ -29,39 +29,6 @@ NO_RELAYS = Failure(FailureKind.UNSUPPORTED, "No target of this model has this e
 
 MOST_FEWER = 64
 """Roads with fewer targets that are kept ready, for each road."""
-
-
-class Gate:
-    """Counts what is in flight against a limit (`concurrency`). `limit` None: no limit, only the count."""
-
-    __slots__ = ("__weakref__", "busy", "limit")
-
-    def __init__(self, limit: int | None = None) -> None:
-        self.limit = limit
-        self.busy = 0
-
-    @property
-    def full(self) -> bool:
-        """No place is free."""
-        return self.limit is not None and self.busy >= self.limit
-
-
-class Gates:
-    """The gates by the backend or target that they guard, each kept as long as a lane has it. They outlive a
-    configuration: what is in flight under the old one counts under the new one too."""
-
-    def __init__(self) -> None:
-        self._known: WeakValueDictionary[str, Gate] = WeakValueDictionary()
-
-    def of(self, name: str) -> Gate:
-        """The gate of that name, made where there is none: without a limit."""
-        gate = self._known.get(name)
-        if gate is None:
-            gate = self._known[name] = Gate()
-        return gate
-
-    def __len__(self) -> int:
-        return len(self._known)
 
 
 @dataclass(frozen=True, slots=True)

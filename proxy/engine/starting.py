@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from math import inf
 from typing import TYPE_CHECKING
 
 from proxy.core import attempt as machine
@@ -10,13 +11,14 @@ from proxy.core.chat import ChatRequest
 from proxy.core.choice.choose import Choice, asked_to_wait, refused
 from proxy.core.failure import Failure
 from proxy.core.plan import Plan, asked_for_time, nothing_left, plan
-from proxy.core.route import Route
+from proxy.core.route import Route, Target
 from proxy.engine.lane import Planned
 from proxy.engine.roads import MAX_DIRECT
 from proxy.engine.sending import Sending
 
 if TYPE_CHECKING:
     from proxy.engine.lane import Road
+    from proxy.engine.scopes import Held
 
 _OUTSIDE = machine.State(Route("", ()), ())
 
@@ -26,6 +28,8 @@ class Starting(Sending):
 
     began: float
     key: str
+    held: Held | None = None
+    """What it holds of limits, or waits for."""
     _state: machine.State = _OUTSIDE
     """Until it sets out: whoever waits can leave, or be too late, and nothing is live."""
     _usual: machine.Usual | None = None
@@ -73,13 +77,33 @@ class Starting(Sending):
     @abstractmethod
     def _refused(self, failure: Failure, retry_after: float | None) -> None: ...
 
+    @property
+    def tried(self) -> tuple[Target, ...]:
+        """The targets of its plan."""
+        return self._state.targets
+
+    @property
+    def closed_to(self) -> tuple[str, ...]:
+        """Targets that its choice left out because they stand at a limit of ours."""
+        choice = self.choice
+        closed = self.engine.closed
+        return (
+            ()
+            if choice is None or not closed
+            else tuple(one.target.name for one in choice.left_out if one.until < inf and one.target.name in closed)
+        )
+
     def _waits_again(self, failure: Failure) -> bool:
-        """Nothing was sent, and nothing can be now; where a place will be free in time it waits for that."""
+        """Nothing was sent, and nothing can be now. It waits where a place will be free in time, or is told otherwise
+        than by this failure; False: neither."""
         admission = self.engine.admission
         if admission is None or self._state.sends > self._unsent:
             return False
-        if not admission.full(self, failure):  # type: ignore[arg-type]
-            return False
+        told = admission.full(self, failure)  # type: ignore[arg-type]
+        if told is not None:
+            if told is not failure:
+                self._refused(told, told.retry_after)
+            return told is not failure
         self._state = _OUTSIDE
         self._usual = self.choice = self.plan = None
         self._unsent = 0

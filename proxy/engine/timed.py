@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from math import inf
 from typing import TYPE_CHECKING
 
 from proxy.core import attempt as machine
@@ -36,6 +37,8 @@ class Timed:
     _attempt: Attempt | None = None
     """The one that answers, or was sent last."""
     _hedge_at: float | None = None
+    _waits_until = inf
+    """In the queue it waits no longer than that."""
     _paused = False
 
     @property
@@ -53,6 +56,11 @@ class Timed:
         """Look at the times again then at the latest."""
         self.due = min(self.due, when)
 
+    def wait_until(self, when: float) -> None:
+        """It waits in the queue until then at the longest; infinite: it waits no more."""
+        self._waits_until = when
+        self.look_at(when)
+
     def tick(self, now: float) -> None:
         """Called by the engine when `due` is past."""
         if self.over:
@@ -64,7 +72,10 @@ class Timed:
             if not self.over:
                 self._feed(machine.Deadline(LATE))
             return
-        self.due = self.deadline
+        if now >= self._waits_until and self.engine.admission is not None:
+            self.engine.admission.late(self)  # type: ignore[arg-type]  # every one is an `Exchange`
+            return
+        self.due = min(self.deadline, self._waits_until)
         self._hedge(now)
         for live in list(self._live.values()):
             self._watch(live, now)
@@ -106,7 +117,9 @@ class Timed:
                     self.look_at(self._hedge_at)
 
     def _awaited(self) -> str:
-        """How far a place is that an attempt waits for."""
+        """How far a place is that an attempt waits for, or that it waits for one itself."""
+        if self._waits_until < inf:
+            return "waiting for a place"
         attempt = self._attempt
         waits = attempt is not None and not attempt.over and attempt.sent_at is None
         return attempt.lane.place.state().progress if waits and attempt is not None else ""

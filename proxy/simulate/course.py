@@ -16,7 +16,7 @@ from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import NONE, Wish
 from proxy.core.plan import vectors_of
 from proxy.core.route import Route, Target
-from proxy.engine.lane import Gate
+from proxy.engine.gate import Gate
 from proxy.simulate.inject import Supposed
 from proxy.simulate.record import Asking
 

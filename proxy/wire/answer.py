@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import lru_cache
+from math import ceil
 from urllib.parse import quote
 
 from proxy.core.failure import Failure
-from proxy.engine.caller import Won
+from proxy.engine.caller import Room, Won
 from proxy.wire.errors import from_failure, in_band
 from proxy.wire.reply import Reply
 from proxy.wire.request_id import id_lines
@@ -74,12 +75,16 @@ class Answer:
         return status, body
 
     def _told(self, kind: bytes, won: Won) -> bytes:
-        route, target, attempts, cost, dropped, _, _ = won
+        route, target, attempts, cost, dropped, _, _, queued, room = won
         head = kind + id_lines(self._id) + _won(route, target, attempts)
         if cost is not None:
             head += b"x-wayline-cost: %b\r\n" % _money(cost)
         if dropped:
             head += b"x-wayline-dropped: %b\r\n" % _clean(", ".join(dropped))
+        if queued:
+            head += b"x-wayline-queued-ms: %d\r\n" % ceil(queued * 1000)
+        if room:
+            head += b"".join(map(_room, room))
         return head + self._more
 
 
@@ -87,6 +92,22 @@ class Answer:
 def _won(route: str, target: str, attempts: int) -> bytes:
     names = (_clean(route), _clean(target), attempts)
     return b"x-wayline-route: %b\r\nx-wayline-target: %b\r\nx-wayline-attempts: %d\r\n" % names
+
+
+def _room(room: Room) -> bytes:
+    """As OpenAI tells of its limits; `reset` as a duration (`1m30s`)."""
+    unit, limit, left, reset = room
+    name = unit.encode()
+    minutes, seconds = divmod(ceil(reset), 60)
+    after = b"%dm%ds" % (minutes, seconds) if minutes else b"%ds" % seconds
+    return (b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %b\r\n") % (
+        name,
+        limit,
+        name,
+        left,
+        name,
+        after,
+    )
 
 
 def _clean(text: str) -> bytes:

@@ -22,8 +22,8 @@ from proxy.core.told import Told
 from proxy.engine.caller import Won
 from proxy.engine.engine import Engine
 from proxy.engine.exchange import Exchange
+from proxy.engine.gate import Gates
 from proxy.engine.keys import Rings
-from proxy.engine.lane import Gates
 from proxy.net.flight import Sink
 from tests.upstream_answers import completion, delta, dumps, error, sse
 from tests.upstream_steps import Send, Tokens

@@ -10,7 +10,7 @@ from proxy.app.build import Builder
 from proxy.config.load import load, read_secret
 from proxy.config.values import Config
 from proxy.core.price import Price
-from proxy.engine.lane import Gates
+from proxy.engine.gate import Gates
 
 TEXT = """
 direct: true

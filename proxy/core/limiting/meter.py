@@ -75,10 +75,11 @@ class Meter:
 
     __slots__ = ("_of_tokens", "rates", "said", "windows")
 
-    def __init__(self, rates: Sequence[Rate], epoch: float = 0.0) -> None:
-        """`epoch`: see `Fixed`."""
+    def __init__(self, rates: Sequence[Rate], epoch: float = 0.0, before: Meter | None = None) -> None:
+        """`epoch`: see `Fixed`. `before`: windows that were there already go on with what is in them."""
+        known = {} if before is None else {window.rate: window for window in before.windows}
         self.rates = tuple(rates)
-        self.windows: tuple[Window, ...] = tuple(window_of(rate, epoch) for rate in rates)
+        self.windows: tuple[Window, ...] = tuple(known.get(rate) or window_of(rate, epoch) for rate in rates)
         self._of_tokens = tuple(rate.unit != REQUESTS for rate in rates)
         self.said: dict[str, Stated] = {}
 

@@ -1,0 +1,302 @@
+"""Limits as requests meet them, and the queue before them. See docs/limits.md."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, MutableMapping
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+from proxy.core.call import Headers
+from proxy.core.choice.ranking import Closed
+from proxy.core.failure import Failure, FailureKind
+from proxy.core.limiting.adaptive import Sample
+from proxy.core.limiting.meter import Meter, Taken, give_back, settle
+from proxy.core.limiting.said import said_of
+from proxy.core.limiting.values import NONE, Limits, Rate
+from proxy.core.outcome import Ended, Outcome
+from proxy.engine.lane import Lane
+from proxy.engine.queue import DRAINING, Door, Waiting
+from proxy.engine.scopes import USUAL, Held, Scope, at_limit, counts_tokens, meter_of, tokens_of
+
+if TYPE_CHECKING:
+    from proxy.engine.admission import Admission
+    from proxy.engine.exchange import Exchange
+
+MOST_FOUND = 50_000
+"""Combinations of key and route of which it is kept which limits hold for them."""
+BY_LIMITS = frozenset({FailureKind.BUSY, FailureKind.RATE_LIMITED, FailureKind.NOT_AVAILABLE, FailureKind.UNSUPPORTED})
+"""Refusals that can come of our own limits: no place at one target, and others that could not be asked."""
+REFUSED = frozenset({FailureKind.RATE_LIMITED, FailureKind.OVERLOADED, FailureKind.BUSY})
+"""By an upstream, because it has too much to do."""
+TAKES_LIKE = 50.0
+"""Tokens of an answer that take as long as what comes before the first of them, to compare whole answers."""
+_TAKEN = Failure(FailureKind.BUSY, "others wait for this target already", retry_after=1.0)
+_SERVED = Ended.SERVED
+
+
+class Terms(NamedTuple):
+    """What a configuration limits, besides its routes, which carry their own."""
+
+    all: Limits = NONE
+    backends: Mapping[str, tuple[Rate, ...]] = {}  # of a NamedTuple: nobody can change it
+    targets: Mapping[str, tuple[Rate, ...]] = {}
+
+
+class Limiter:
+    """One for each process, over all configurations."""
+
+    def __init__(
+        self,
+        admission: Admission,
+        of_key: Callable[[str], tuple[Limits, float]] = lambda _: (NONE, 1.0),
+        closed: MutableMapping[str, Closed] | None = None,
+    ) -> None:
+        """`of_key`: a caller's limits, and its share of the turns in the queue. `closed`: see `Engine.closed`."""
+        self._of_key = of_key
+        self._closed: MutableMapping[str, Closed] = {} if closed is None else closed
+        self._terms = Terms()
+        self._epoch = time.monotonic() - time.time()
+        self._all = Scope("this gateway", NONE, self._epoch)
+        self._keys: dict[str, Scope] = {}
+        self._routes: dict[str, Scope] = {}
+        self._found: dict[tuple[str, str], tuple[Scope, ...]] = {}
+        self._meters: dict[str, Meter | None] = {}
+        """By target, and by backend with a slash behind it."""
+        self._of_lane: dict[str, tuple[Meter, ...]] = {}
+        self._usual = USUAL
+        self.waiting = Waiting(admission, self.meters)
+
+    # What the configuration and the keys say -------------------------------------------------------------------------
+
+    def adopt(self, terms: Terms) -> None:
+        """The limits in force from now on. What is counted stays."""
+        self._terms = terms
+        self._all.change(terms.all, self._epoch)
+        named = {**terms.targets, **{f"{name}/": rates for name, rates in terms.backends.items()}}
+        self._meters = {name: meter_of(rates, self._epoch, self._meters.get(name)) for name, rates in named.items()}
+        self._of_lane.clear()
+        self.changed()
+
+    def changed(self) -> None:
+        """Other limits hold, of routes or keys: they are asked for again."""
+        self._found.clear()
+        self.waiting.wake()
+
+    def scope_of_key(self, key: str) -> Scope | None:
+        """The limits of a caller's key, where it has any."""
+        return self._keys.get(key)
+
+    def _scopes(self, exchange: Exchange) -> tuple[Scope, ...]:
+        route = exchange.road.route
+        if len(self._found) >= MOST_FOUND:
+            self._found.clear()
+        found = []
+        if self._terms.all:
+            found.append(self._all)
+        of_key = self._of_key(exchange.key)[0]
+        if of_key:
+            words = f"key '{exchange.key}'"
+            found.append(self._keep(self._keys, exchange.key, words, of_key, told=True))
+        if route.limits:
+            found.append(self._keep(self._routes, route.name, f"route '{route.name}'", route.limits))
+        scopes = self._found[exchange.key, route.name] = tuple(found)
+        return scopes
+
+    def _keep(self, known: dict[str, Scope], name: str, words: str, limits: Limits, *, told: bool = False) -> Scope:
+        scope = known.get(name)
+        if scope is None:
+            scope = known[name] = Scope(words, limits, self._epoch, told=told)
+        elif scope.limits != limits:
+            scope.change(limits, self._epoch)
+        return scope
+
+    def meters(self, lane: Lane) -> tuple[Meter, ...]:
+        """The rate limits of a lane's target and backend."""
+        target = lane.target
+        found = self._of_lane.get(target.name)
+        if found is None:
+            both = (self._meters.get(target.name), self._meters.get(f"{target.backend}/"))
+            if len(self._of_lane) >= MOST_FOUND:
+                self._of_lane.clear()
+            found = self._of_lane[target.name] = tuple(meter for meter in both if meter is not None)
+        return found
+
+    # What exchanges do -----------------------------------------------------------------------------------------------
+
+    def admit(self, exchange: Exchange) -> bool:
+        """It came in: by the limits of all, its key and its route."""
+        scopes = self._found.get((exchange.key, exchange.road.route.name))
+        if scopes is None:
+            scopes = self._scopes(exchange)
+        if not scopes:
+            return True
+        now = exchange.began
+        tokens = tokens_of(exchange.request, self._usual) if counts_tokens(scopes) else 0.0
+        held = exchange.held = Held(scopes, tokens)
+        for scope in scopes:
+            if scope.waiting or scope.full or scope.wait(tokens, now) > 0:
+                return self._holds(exchange, held, now)
+        held.enter(now)
+        return True
+
+    def _holds(self, exchange: Exchange, held: Held, now: float) -> bool:
+        """Some limit is reached: it waits for it, or is refused."""
+        scopes, tokens = held.scopes, held.tokens
+        opens = max(0.0 if scope.full else scope.wait(tokens, now) for scope in scopes)
+        queue = exchange.road.route.queue
+        failure: Failure | None
+        if queue is not None and opens < inf:
+            line = ("in", exchange.key, exchange.road.route.name)
+            weight = self._of_key(exchange.key)[1]
+            failure = self.waiting.join(exchange, held, queue, weight, line, Door(scopes, ()), opens=opens)
+            if failure is None:
+                return False
+            if failure is DRAINING:
+                exchange.refuse(failure)
+                return False
+        worst = max(scopes, key=lambda scope: (scope.wait(tokens, now), scope.full))
+        failure = worst.refusal(tokens, now)
+        exchange.refuse(failure)
+        return False
+
+    def reserve(self, exchange: Exchange, lane: Lane, number: int, now: float) -> Failure | None:
+        """Attempt `number` is about to be sent: by the limits of its target and backend."""
+        if lane.gates[0].waiting and exchange is not self.waiting.called:
+            return _TAKEN
+        meters = self._of_lane.get(lane.target.name)
+        if meters is None:
+            meters = self.meters(lane)
+        if not meters:
+            return None
+        held = exchange.held
+        if held is None:
+            held = exchange.held = Held()
+        tokens = held.tokens
+        if not tokens and any(meter.counts_tokens for meter in meters):
+            tokens = held.tokens = tokens_of(exchange.request, self._usual)
+        name = lane.target.name
+        for meter in meters:
+            if meter.wait(tokens, now) > 0:
+                self._close(name, meter, now)
+                return at_limit(name, meter, tokens, now)
+        held.attempts[number] = tuple(meter.take(tokens, now) for meter in meters)
+        if name in self._closed:
+            del self._closed[name]
+        for meter in meters:
+            if meter.wait(1.0, now) > 0:
+                self._close(name, meter, now)
+        return None
+
+    def _close(self, name: str, meter: Meter, now: float) -> None:
+        """Where not even the shortest request fits, choices leave the target out until one does."""
+        wait = meter.wait(1.0, now)
+        if 0 < wait < inf:
+            rate = meter.why(1.0, now).rate
+            told = "at the limit that it tells" if rate is None else f"at its limit of {rate.words()}"
+            self._closed[name] = Closed(told, now + wait)
+
+    def release(self, exchange: Exchange, number: int) -> None:
+        """What was reserved for the attempt is not needed: it is not sent."""
+        held = exchange.held
+        if held is not None:
+            for taken in held.attempts.pop(number, ()):
+                give_back(taken)
+
+    def settle(self, exchange: Exchange, number: int, outcome: Outcome) -> None:
+        """That attempt has ended."""
+        lane = exchange.road.lanes[outcome.target]
+        for gate in lane.gates:
+            if gate.adaptive is not None:
+                self._learn(lane, outcome, exchange.began)
+                break
+        held = exchange.held
+        if held is not None:
+            held.sent = True
+            self._settle(held, held.attempts.pop(number, ()), outcome)
+        if len(self.waiting):
+            self.waiting.departed(time.monotonic())
+
+    def _settle(self, held: Held, taken: tuple[Taken, ...], outcome: Outcome) -> None:
+        usage = outcome.usage
+        if usage is not None:
+            tokens = float(usage.input + usage.output)
+            self._usual += (usage.output - self._usual) * 0.02
+        else:
+            tokens = held.tokens if outcome.maybe_billed else 0.0
+        held.spent += tokens
+        for one in taken:
+            settle(one, tokens)
+
+    @staticmethod
+    def _learn(lane: Lane, outcome: Outcome, began: float) -> None:
+        """How long it took, made comparable: of a stream to its first content, of others for each token."""
+        refused = outcome.failure in REFUSED
+        first, usage = outcome.first_content, outcome.usage
+        if refused:
+            seconds, kind = 0.0, 0
+        elif outcome.ended is not _SERVED or first is None:
+            return
+        elif outcome.stream:
+            seconds, kind = first - outcome.sent, 0
+        else:
+            seconds, kind = (first - outcome.sent) / (TAKES_LIKE + (0 if usage is None else usage.output)), 1
+        for gate in lane.gates:
+            gate.learn(Sample(seconds, kind, gate.busy + 1, began + outcome.sent, refused), began + outcome.last)
+
+    def full(self, exchange: Exchange, failure: Failure) -> Failure | None:
+        """Nothing was sent, and nothing can be now. `None`: it waits for a target to have a place."""
+        queue = exchange.road.route.queue
+        if queue is None or failure.kind not in BY_LIMITS:
+            return failure
+        now = time.monotonic()
+        held = exchange.held
+        tokens = 0.0 if held is None else held.tokens
+        lanes = exchange.road.lanes
+        names = [target.name for target in exchange.tried]
+        names += [name for name in exchange.closed_to if name not in names]
+        waits = {name: self._blocked(exchange, lanes[name], tokens, now) for name in names}
+        names = [name for name in names if waits[name] > 0]
+        if not names:
+            return failure
+        if held is None:
+            held = exchange.held = Held()
+        soonest = min(waits[name] for name in names)
+        opens = 0.0 if any(waits[name] == inf for name in names) else soonest
+        weight = self._of_key(exchange.key)[1]
+        door = Door((), tuple(lanes[name] for name in names))
+        return self.waiting.join(exchange, held, queue, weight, ("out", *names), door, opens=opens)
+
+    def _blocked(self, exchange: Exchange, lane: Lane, tokens: float, now: float) -> float:
+        """Seconds until a target has room, as far as our limits go; infinite: when somebody leaves."""
+        if lane.gates[0].waiting and exchange is not self.waiting.called:
+            return inf
+        return self.waiting.opens(lane, tokens, now)
+
+    def late(self, exchange: Exchange) -> None:
+        """It has waited for as long as it may."""
+        held = exchange.held
+        if held is not None and held.ticket is not None:
+            exchange.refuse(self.waiting.late(exchange, held))
+
+    def leave(self, exchange: Exchange) -> None:
+        """It is over."""
+        held = exchange.held
+        if held is None:
+            return
+        if held.ticket is not None:
+            self.waiting.leave(held, "left")
+        held.leave()
+        if held.scopes and len(self.waiting):
+            self.waiting.wake()
+
+    def heard(self, lane: Lane, headers: Headers) -> None:
+        """An upstream answers: what its headers say of its own limits corrects ours."""
+        if lane.ring is not None:
+            return  # that holds for one of several keys
+        name = lane.target.name
+        meter = self._meters.get(name) or self._meters.get(f"{lane.target.backend}/")
+        if meter is not None:
+            said = said_of(headers, time.time())
+            if said:
+                meter.hear(said, time.monotonic())

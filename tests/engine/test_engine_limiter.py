@@ -1,0 +1,430 @@
+"""Limits as requests meet them: who is let in, which target is passed over, who waits and whose turn it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from proxy.app.limiting import limits_anything, terms_of
+from proxy.core.chat import ChatRequest
+from proxy.core.choice.wish import Wish
+from proxy.core.failure import FailureKind
+from proxy.core.limiting.values import NONE, Limits, Rate
+from proxy.engine.admission import Admission
+from proxy.engine.limiter import Limiter
+from tests.engine.stage import Asked, Client, Stage, answer, until
+from tests.upstream_answers import completion, dumps
+from tests.upstream_steps import Tokens
+
+QUEUE = {"size": 3, "wait": 30}
+
+
+class Limited(Stage):
+    """A stage with limits. `keys`: limits and weight by a caller's key."""
+
+    def __init__(
+        self, targets: Any = "ab", *, keys: dict[str, tuple[Limits, float]] | None = None, **more: Any
+    ) -> None:
+        super().__init__(targets, **more)
+        known = keys or {}
+        admission = Admission()
+        self.limiter = Limiter(admission, lambda key: known.get(key, (NONE, 1.0)), self.engine.closed)
+        admission.limiter = self.limiter
+        self.limiter.adopt(terms_of(self.config))
+        self.engine.admission = admission
+
+    def come(self, key: str = "", *, priority: str = "", stream: bool = False, **body: Any) -> Asked:
+        """A request with a caller's key."""
+        whole = {"model": "chat", "messages": [{"role": "user", "content": "Hi"}], **body}
+        if stream:
+            whole["stream"] = True
+        wish = Wish(priority=priority) if priority else None
+        request = ChatRequest(b"", whole, "chat", stream, False, None, wish)
+        road = self.roads.find("chat")
+        assert road is not None
+        client = Client()
+        exchange = self.engine.exchange(road, request, client, f"r{next(self._ids)}", key)
+        exchange.start()
+        return Asked(exchange, client)
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue."""
+        return len(self.limiter.waiting)
+
+
+def _rpm(amount: int, **more: Any) -> Limits:
+    return Limits((Rate("requests", amount, 60.0),), **more)
+
+
+async def turns() -> None:
+    """Lets everybody go whose turn it is."""
+    for _ in range(12):
+        await asyncio.sleep(0)
+
+
+OnLoop = Callable[[Callable[[], None]], None]
+
+
+def test_a_key_over_its_limit_is_told_which_how_much_and_until_when(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Limited(keys={"team": (_rpm(2), 1.0)})
+        stage.come("team"), stage.come("team")
+        refused = stage.come("team").client
+        assert refused.failure is not None and refused.failure.kind is FailureKind.RATE_LIMITED
+        assert refused.failure.message.startswith("Limit reached for key 'team': 2 requests a minute.")
+        assert refused.retry_after is not None and 59 < refused.retry_after <= 60
+        assert len(stage.flights) == 2
+        stage.come("other")
+        assert len(stage.flights) == 3
+
+    on_loop(story)
+
+
+def test_routes_and_all_have_limits_too(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Limited(limits={"rpm": 1})
+        stage.come(), stage.come()
+        assert len(stage.flights) == 1
+        stage = Limited()
+        stage.limiter.adopt(terms_of(stage.config)._replace(all=_rpm(1)))
+        refused = (stage.come(), stage.come())[1].client
+        assert len(stage.flights) == 1 and refused.failure is not None
+        assert "this gateway" in refused.failure.message
+
+    on_loop(story)
+
+
+def test_at_once_means_at_once(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Limited(keys={"k": (Limits(concurrency=1), 1.0)})
+        first = stage.come("k")
+        assert stage.come("k").client.ends == ["refused"]
+        stage.flights[0].whole()
+        assert first.client.ends == ["whole"]
+        stage.come("k")
+        assert len(stage.flights) == 2
+
+    on_loop(story)
+
+
+def test_tokens_count_as_they_really_were(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Limited(keys={"k": (Limits((Rate("tokens", 1000, 60.0),)), 1.0)})
+        stage.come("k", max_tokens=900)
+        assert stage.come("k", max_tokens=900).client.ends == ["refused"]
+        stage.flights[0].whole(dumps(completion("Hello", Tokens(7, 2))))
+        assert stage.come("k", max_tokens=900).client.ends == []
+        stage.flights[1].whole(dumps(completion("Hello", Tokens(500, 480))))
+        assert stage.come("k", max_tokens=10).client.ends == ["refused"]
+
+    on_loop(story)
+
+
+def test_one_that_can_never_fit_is_told_so_without_a_time(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Limited(keys={"k": (Limits((Rate("tokens", 1000, 60.0),)), 1.0)}, queue=QUEUE)
+        refused = stage.come("k", max_tokens=2000).client
+        assert refused.failure is not None and refused.retry_after is None
+        assert refused.failure.code == "request_too_large" and "1,000 tokens a minute" in refused.failure.message
+
+    on_loop(story)
+
+
+def test_what_never_reached_a_target_does_not_count(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Limited("a", keys={"k": (_rpm(1), 1.0)}, backends={"a": {"concurrency": 1}})
+        stage.come("other")
+        assert stage.come("k").client.ends == ["refused"]
+        stage.flights[0].whole()
+        assert stage.come("k").client.ends == []
+
+    on_loop(story)
+
+
+def test_a_target_at_its_limit_is_passed_over_before_it_refuses(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Limited([{"target": "a/m", "limits": {"rpm": 2}}, "b"])
+        for _ in range(4):
+            stage.come()
+        assert [flight.at for flight in stage.flights] == ["a", "a", "b", "b"]
+        assert stage.engine.closed["a/m"].reason == "at its limit of 2 requests a minute"
+        assert stage.busy() == 8  # each target's gate, and its backend's
+
+    on_loop(story)
+
+
+def test_where_all_targets_are_at_their_limit_the_refusal_names_the_time(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Limited("ab", backends={n: {"limits": {"rpm": 1}} for n in "ab"})
+        stage.come(), stage.come()
+        refused = stage.come().client
+        assert refused.failure is not None and refused.failure.verdict.status == 429
+        assert refused.retry_after is not None and 59 < refused.retry_after <= 60
+        assert [flight.at for flight in stage.flights] == ["a", "b"]
+
+    on_loop(story)
+
+
+def test_a_choice_leaves_out_what_stands_at_its_limit(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Limited([{"target": "a/m", "limits": {"rpm": 1}}, "b"], strategy="cheapest")
+        stage.come(), stage.come()
+        assert [flight.at for flight in stage.flights] == ["a", "b"]
+        assert stage.limiter.meters(stage.roads.by_name["chat"].lanes["a/m"])
+
+    on_loop(story)
+
+
+def test_a_providers_own_headers_correct_ours(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Limited([{"target": "a/m", "limits": {"rpm": 100}}, "b"])
+        stage.come()
+        headers = [(b"content-type", b"application/json"), (b"x-ratelimit-remaining-requests", b"1")]
+        stage.flights[0].whole(answer(), headers=[*headers, (b"x-ratelimit-reset-requests", b"40s")])
+        for _ in range(3):
+            stage.come()
+        assert [flight.at for flight in stage.flights] == ["a", "a", "b", "b"]
+
+    on_loop(story)
+
+
+def test_who_finds_all_places_taken_waits_and_goes_first_in_first_out() -> None:
+    async def story() -> None:
+        stage = Limited("a", backends={"a": {"concurrency": 1}}, queue=QUEUE)
+        first = stage.come("k")
+        waiting = [stage.come("k", user=str(n)) for n in range(3)]
+        assert stage.waiting == 3 and len(stage.flights) == 1
+        for n, one in enumerate(waiting):
+            stage.flights[-1].whole()
+            await turns()
+            assert len(stage.flights) == n + 2 and stage.flights[-1].asked["user"] == str(n)
+            assert one.client.ends == []
+        stage.flights[-1].whole()
+        assert all(one.client.ends == ["whole"] for one in [first, *waiting])
+        assert first.client.won is not None and first.client.won.queued == 0
+        assert waiting[0].client.won is not None and waiting[0].client.won.queued > 0
+        assert stage.busy() == 0 and stage.waiting == 0
+
+    asyncio.run(story())
+
+
+def test_never_more_than_there_are_places_go_at_once_and_nobody_is_lost() -> None:
+    async def story() -> None:
+        stage = Limited("ab", backends={n: {"concurrency": 2} for n in "ab"}, queue={"size": 100, "wait": 30})
+        asked = [stage.come(f"k{n % 5}", priority=("high", "normal", "low")[n % 3]) for n in range(60)]
+        done = 0
+        while done < 60:
+            open_ = [flight for flight in stage.flights if flight not in finished]
+            assert len(open_) == min(4, 60 - done)
+            finished.append(open_[done % len(open_)])
+            open_[done % len(open_)].whole()
+            done += 1
+            await turns()
+        assert all(one.client.ends == ["whole"] for one in asked)
+        assert stage.busy() == 0
+
+    finished: list[object] = []
+    asyncio.run(story())
+
+
+def test_one_key_that_floods_does_not_keep_the_others_waiting() -> None:
+    async def story() -> None:
+        stage = Limited("a", backends={"a": {"concurrency": 1}}, queue={"size": 200, "wait": 30})
+        for _ in range(100):
+            stage.come("flood", user="flood")
+        for name in ("x", "y"):
+            stage.come(name, user=name)
+        for _ in range(5):
+            stage.flights[-1].whole()
+            await turns()
+        assert {flight.asked["user"] for flight in stage.flights} == {"flood", "x", "y"}
+
+    asyncio.run(story())
+
+
+def test_whoever_comes_later_does_not_go_before_those_who_wait() -> None:
+    async def story() -> None:
+        stage = Limited("a", backends={"a": {"concurrency": 1}}, queue=QUEUE)
+        stage.come()
+        stage.come(user="waits")
+        stage.flights[0].whole()
+        late = stage.come(user="late")  # before anybody was called
+        assert len(stage.flights) == 1 and late.client.ends == []
+        await turns()
+        assert [flight.asked.get("user") for flight in stage.flights] == [None, "waits"]
+        stage.flights[1].whole()
+        await turns()
+        assert stage.flights[2].asked["user"] == "late"
+
+    asyncio.run(story())
+
+
+def test_a_full_queue_refuses_with_a_time_and_a_place_is_free_as_soon_as_one_leaves() -> None:
+    async def story() -> None:
+        stage = Limited("a", backends={"a": {"concurrency": 1}}, queue={"size": 2, "wait": 30})
+        stage.come()
+        waiting = [stage.come(), stage.come()]
+        refused = stage.come().client
+        assert refused.failure is not None and refused.failure.verdict.status == 503
+        assert "Too many requests are waiting" in refused.failure.message
+        assert refused.retry_after is not None and refused.retry_after >= 1
+        waiting[0].exchange.gone()
+        assert stage.waiting == 1
+        assert stage.come().client.ends == []
+        assert stage.books.finishes[-1].status == 499
+
+    asyncio.run(story())
+
+
+def test_each_priority_has_its_own_bounds() -> None:
+    async def story() -> None:
+        queue = {"size": 10, "wait": 30, "priorities": {"low": {"size": 1, "wait": 1}}}
+        stage = Limited("a", backends={"a": {"concurrency": 1}}, queue=queue)
+        stage.come()
+        low = stage.come(priority="low")
+        assert stage.come(priority="low").client.ends == ["refused"]
+        normal = stage.come()
+        assert stage.waiting == 2 and stage.limiter.waiting.depth("low") == 1
+        low.pass_time(2)
+        assert low.client.failure is not None and low.client.failure.verdict.status == 503
+        assert "No place for route 'chat' within" in low.client.failure.message
+        assert normal.client.ends == [] and stage.waiting == 1
+
+    asyncio.run(story())
+
+
+def test_a_rate_that_opens_in_time_is_waited_for_and_one_that_does_not_is_not() -> None:
+    async def story() -> None:
+        soon = {"windows": [{"requests": 1, "per": "50ms"}]}
+        stage = Limited("a", backends={"a": {"limits": soon}}, queue=QUEUE)
+        stage.come(), stage.come()
+        assert len(stage.flights) == 1 and stage.waiting == 1
+        await until(lambda: len(stage.flights) == 2)
+        stage = Limited("a", backends={"a": {"limits": {"rpm": 1}}}, queue=QUEUE)
+        stage.come()
+        refused = stage.come().client
+        assert refused.ends == ["refused"] and refused.retry_after is not None and refused.retry_after > 59
+
+    asyncio.run(story())
+
+
+def test_a_key_over_its_own_limit_waits_without_keeping_others() -> None:
+    async def story() -> None:
+        limits = Limits((Rate("requests", 1, 0.05),))
+        stage = Limited("a", keys={"k": (limits, 1.0)}, queue=QUEUE)
+        stage.come("k", user="1"), stage.come("k", user="2"), stage.come("k", user="3"), stage.come("o", user="o")
+        assert [flight.asked["user"] for flight in stage.flights] == ["1", "o"]
+        await until(lambda: len(stage.flights) == 4)
+        assert [flight.asked["user"] for flight in stage.flights] == ["1", "o", "2", "3"]
+
+    asyncio.run(story())
+
+
+def test_a_wait_for_a_place_of_a_key_ends_when_one_of_its_requests_does() -> None:
+    async def story() -> None:
+        stage = Limited("a", keys={"k": (Limits(concurrency=1), 1.0)}, queue=QUEUE)
+        stage.come("k"), stage.come("k")
+        assert len(stage.flights) == 1
+        stage.flights[0].whole()
+        await turns()
+        assert len(stage.flights) == 2
+
+    asyncio.run(story())
+
+
+def test_a_waiting_stream_is_kept_alive_and_a_deadline_holds() -> None:
+    async def story() -> None:
+        stage = Limited("a", backends={"a": {"concurrency": 1}}, queue={"size": 3, "wait": "10m"}, keep_alive=15)
+        stage.come()
+        waits = stage.come(stream=True)
+        waits.pass_time(16)
+        assert waits.client.body == b": wayline waiting for a place\n\n"
+        waits.pass_time(61)
+        assert waits.client.failure is not None and waits.client.failure.kind is FailureKind.TOTAL_TIMEOUT
+        assert stage.waiting == 0
+
+    asyncio.run(story())
+
+
+def test_at_shutdown_those_who_wait_are_refused_at_once_and_those_under_way_go_on() -> None:
+    async def story() -> None:
+        stage = Limited("a", backends={"a": {"concurrency": 1}}, queue=QUEUE)
+        first, waits = stage.come(), stage.come()
+        stage.limiter.waiting.drain()
+        assert waits.client.failure is not None and waits.client.failure.kind is FailureKind.DRAINING
+        assert waits.client.failure.verdict.status == 503
+        assert stage.come().client.ends == ["refused"]
+        stage.flights[0].whole()
+        assert first.client.ends == ["whole"]
+
+    asyncio.run(story())
+
+
+def test_one_whose_turn_raises_does_not_keep_the_next() -> None:
+    async def story() -> None:
+        stage = Limited("a", backends={"a": {"concurrency": 1}}, queue=QUEUE)
+        stage.come()
+        broken, good = stage.come(), stage.come()
+        raised: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context["exception"]))
+        broken.exchange.road = None  # type: ignore[assignment]  # so that it cannot set out
+        stage.flights[0].whole()
+        await turns()
+        assert len(raised) == 1 and len(stage.flights) == 2
+        assert good.exchange._live
+
+    asyncio.run(story())
+
+
+def test_a_target_that_nobody_else_may_serve_is_waited_for_while_others_are_free() -> None:
+    async def story() -> None:
+        sees = {"target": "a/m", "concurrency": 1, "capabilities": {"vision": True}}
+        blind = {"target": "b/m", "capabilities": {"vision": False}}
+        stage = Limited([sees, blind], queue=QUEUE)
+        picture = [
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}
+        ]
+        stage.come(messages=picture, user="1"), stage.come(messages=picture, user="2"), stage.come(user="3")
+        assert [(flight.at, flight.asked["user"]) for flight in stage.flights] == [("a", "1"), ("b", "3")]
+        stage.flights[0].whole()
+        await turns()
+        assert (stage.flights[2].at, stage.flights[2].asked["user"]) == ("a", "2")
+
+    asyncio.run(story())
+
+
+def test_limits_that_change_keep_what_is_counted(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Limited([{"target": "a/m", "limits": {"rpm": 2}}])
+        stage.come()
+        terms = terms_of(stage.config)
+        stage.limiter.adopt(terms._replace(targets={"a/m": (Rate("requests", 2, 60.0), Rate("tokens", 10**6, 60.0))}))
+        stage.come()
+        assert stage.come().client.ends == ["refused"]
+        stage.limiter.adopt(terms._replace(targets={}))
+        assert stage.come().client.ends == []
+
+    on_loop(story)
+
+
+def test_adaptive_places_move_with_refusals(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Limited([{"target": "a/m", "concurrency": {"min": 1, "max": 50, "start": 10}}])
+        gate = stage.roads.by_name["chat"].lanes["a/m"].gates[0]
+        assert gate.limit == 10
+        for _ in range(10):
+            stage.come()
+        assert stage.come().client.ends == ["refused"]
+        stage.flights[0].whole(b"{}", status=503)
+        assert gate.limit == 7
+
+    on_loop(story)
+
+
+def test_what_limits_nothing_needs_no_limiter() -> None:
+    assert not limits_anything(Stage().config)
+    assert limits_anything(Stage(queue={}).config) and limits_anything(Stage(limits={"tpd": 5}).config)
+    assert limits_anything(Stage([{"target": "a/m", "concurrency": "adaptive"}]).config)
+    assert limits_anything(Stage(backends={"a": {"limits": {"rpm": 5}}}).config)
