@@ -36,7 +36,7 @@ class Learnt:
         for name, value in self._state.learnt(MEASURED).items():
             measured = _read(value, lambda said: _measured(said, by))
             if measured is not None and name in targets:
-                choices.measured.setdefault(name, measured)
+                self._kept_measured[name] = choices.measured.setdefault(name, measured)
         for name, value in self._state.learnt(TRIALS).items():
             window = _window(routes.get(name))
             trials = _read(value, lambda said: _trials(said, window, by))  # noqa: B023  # it is called at once
@@ -51,6 +51,7 @@ class Learnt:
         if changed:
             rows = {name: _bytes([*moved(known, by)]) for name, known in changed.items()}
             self._state.keep(MEASURED, rows)
+        self._state.forget(MEASURED, self._kept_measured.keys() - measured.keys())
         self._kept_measured = measured
         trials = {name: dict(tried) for name in routes if (tried := choices.trials.get(name))}
         learnt = {name: known for name, known in trials.items() if known != self._kept_trials.get(name)}

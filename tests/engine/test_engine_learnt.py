@@ -79,6 +79,10 @@ def test_only_what_has_changed_is_written_and_only_of_targets_that_are_configure
         learnt.save(ROUTES, now=5001.0, wall=1.7e9 + 1)
         await kept.written()
         assert set(kept.learnt(MEASURED)) == {"a/m"} and not kept.learnt(TRIALS)
+        choices.forget(["a/m"])
+        learnt.save(ROUTES, now=5002.0, wall=1.7e9 + 2)
+        await kept.written()
+        assert not kept.learnt(MEASURED), "its configuration has changed"
         await kept.close()
 
     asyncio.run(story())
