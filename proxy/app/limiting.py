@@ -1,9 +1,111 @@
-"""Config -> the limits that the engine keeps."""
+"""Limits and the queue in a process: which hold now, and what the metrics tell of them."""
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
 from proxy.config.values import Config
-from proxy.engine.limiter import Terms
+from proxy.core.limiting.values import WEIGHTS, Limits
+from proxy.engine.admission import Admission
+from proxy.engine.engine import Engine
+from proxy.engine.limiter import Limiter, Terms
+from proxy.ops.metrics_gauges import Gauge
+
+
+class Key(Protocol):
+    """What a caller's key may do."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def weight(self) -> float: ...
+
+
+class Callers(Protocol):
+    """Who may call. `of`: what the key of that name may do. `on_change`: told when some of that changes."""
+
+    on_change: list[Callable[[], None]]
+
+    def of(self, name: str) -> Key: ...
+
+    def all(self) -> Iterable[Key]: ...
+
+
+class Limiting:
+    """Brings limits into force as soon as there is one, and keeps them so."""
+
+    def __init__(self, config: Config, engine: Engine, callers: Callers) -> None:
+        self._config = config
+        self._engine = engine
+        self._callers = callers
+        self._limiter: Limiter | None = None
+        self._left: Counter[tuple[str, str]] = Counter()
+        self._waited = dict.fromkeys(WEIGHTS, 0.0)
+        callers.on_change.append(self._changed)
+        self.adopt(config)
+
+    def adopt(self, config: Config) -> None:
+        """The configuration that is in force from now on."""
+        self._config = config
+        self._put()
+        if self._limiter is not None:
+            self._limiter.adopt(terms_of(config))
+
+    def drain(self) -> None:
+        """The process is about to end: those who wait are told at once."""
+        if self._limiter is not None:
+            self._limiter.waiting.drain()
+
+    def _changed(self) -> None:
+        self._put()
+        if self._limiter is not None:
+            self._limiter.changed()
+
+    def _put(self) -> None:
+        """What is not configured costs nothing; what once was stays, so that what is held is given back."""
+        if self._limiter is not None or not (
+            limits_anything(self._config) or any(key.limits for key in self._callers.all())
+        ):
+            return
+        engine = self._engine
+        if engine.admission is None:
+            engine.admission = Admission()
+        self._limiter = engine.admission.limiter = Limiter(engine.admission, self._of_key, engine.closed)
+        self._limiter.adopt(terms_of(self._config))
+        self._limiter.waiting.on_left = self._note
+
+    def _of_key(self, name: str) -> tuple[Limits, float]:
+        key = self._callers.of(name)
+        return key.limits, key.weight
+
+    def _note(self, priority: str, seconds: float, how: str) -> None:
+        self._left[priority, how] += 1
+        self._waited[priority] += seconds
+
+    def readings(self) -> Iterator[Gauge]:
+        """For the metrics: who waits, and the limits that are found."""
+        limiter = self._limiter
+        if limiter is None:
+            return
+        depth = "Requests that wait for a place or a limit."
+        waited = "Seconds that requests have waited in all."
+        left = "Requests that waited, by what became of them."
+        for priority in WEIGHTS:
+            label = ("priority", priority)
+            yield Gauge("wayline_queue_depth", depth, float(limiter.waiting.depth(priority)), (label,))
+            yield Gauge("wayline_queue_seconds", waited, self._waited[priority], (label,), total=True)
+        for priority in WEIGHTS:
+            for how in ("served", "late", "left", "drained"):
+                labels = (("priority", priority), ("ended", how))
+                yield Gauge("wayline_queue_requests", left, float(self._left[priority, how]), labels, total=True)
+        now = time.monotonic()
+        used = "The most that is used of a limit of this target's, or of its backend's: 1 is all of it."
+        for name, share in limiter.used(now):
+            yield Gauge("wayline_limit_used_ratio", used, share, (("subject", name),), "max")
 
 
 def terms_of(config: Config) -> Terms:
@@ -17,12 +119,11 @@ def terms_of(config: Config) -> Terms:
 
 
 def limits_anything(config: Config) -> bool:
-    """Something in it needs a limiter: else requests do without one."""
+    """Something in it besides its keys needs a limiter: else requests do without one."""
     routes = config.routes.values()
     backends = config.backends.values()
     return (
         bool(config.limits)
-        or any(key.limits for key in config.keys)
         or any(backend.rates or backend.adaptive for backend in backends)
         or any(route.limits or route.queue is not None for route in routes)
         or any(target.rates or target.adaptive for route in routes for target in route.targets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -121,6 +121,13 @@ class Limiter:
                 self._of_lane.clear()
             found = self._of_lane[target.name] = tuple(meter for meter in both if meter is not None)
         return found
+
+    def used(self, now: float) -> Iterator[tuple[str, float]]:
+        """Of each target and backend that has limits, the share of that one of which most is used."""
+        for name, meter in self._meters.items():
+            if meter is not None:
+                shares = (1.0 - window.left(now) / window.rate.amount for window in meter.windows)
+                yield name.removesuffix("/"), max(shares, default=0.0)
 
     # What exchanges do -----------------------------------------------------------------------------------------------
 

@@ -17,10 +17,18 @@ OPEN_WHILE_DRAINING = frozenset({b"/healthz", b"/readyz", b"/metrics"})
 class Draining:
     """Set once, when the process was asked to stop."""
 
-    __slots__ = ("active",)
+    __slots__ = ("active", "on_begin")
 
     def __init__(self) -> None:
         self.active = False
+        self.on_begin: Callable[[], None] | None = None
+        """Told at that moment."""
+
+    def begin(self) -> None:
+        """The process was asked to stop."""
+        self.active = True
+        if self.on_begin is not None:
+            self.on_begin()
 
 
 class HotPath:

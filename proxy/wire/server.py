@@ -60,7 +60,8 @@ class GuardedServer(uvicorn.Server):
         """Stop soon: take no new requests, let those under way end. A second call stops at once."""
         if self.door.draining.active:
             self.force_exit = True
-        self.door.draining.active = True
+        else:
+            self.door.draining.begin()
         self._stop.set()
 
     def under_way(self) -> int:
