@@ -50,15 +50,18 @@ class OnRecord(Starting):
         self.tags = tuple(sorted(wish.tags.union(of_key)))
 
     def _tell_served(self) -> None:
-        """It was served: its attempts tell all of that where it went the usual way."""
+        """It was served: its attempts tell all of that but how they were chosen."""
         choice = self.choice
-        if (
-            self._state.sends != 1
-            or self.plan is not None
-            or self._notes is not None
-            or (choice is not None and (self.request.wish is not None or not _as_written(choice)))
-        ):
+        if self._state.sends != 1 or self._notes is not None:
             self._tell(_SERVED, None, 200)
+        elif choice is None:
+            if self.plan is not None:
+                self.engine.ledger.planned(self.request_id, self.started_at, self.plan, None, "", self.began)
+        elif self.request.wish is not None:
+            self._tell(_SERVED, None, 200)
+        elif not _as_written(choice):
+            rule = "" if choice.rule is None else self._rule(choice.rule)
+            self.engine.ledger.planned(self.request_id, self.started_at, choice.plan, choice, rule, self.began)
 
     def _tell(self, ended: Ended, failure: Failure | None, status: int) -> None:
         """It ends now: put on record what its attempts alone do not tell. Before the client sees the end."""
@@ -115,8 +118,9 @@ class OnRecord(Starting):
 def _as_written(choice: Choice) -> bool:
     """All targets of the route, in their order, with nothing to be said of any."""
     plan, left_out, behind, strategy, rule, _, trouble = choice
-    nothing = not (left_out or behind or trouble or plan.skipped or plan.anyway)
-    return nothing and strategy == "order" and rule is None
+    if strategy != "order" or rule is not None:
+        return False
+    return not (left_out or behind or trouble or plan.skipped or plan.anyway)
 
 
 def _said(failure: Failure) -> str:

@@ -39,8 +39,9 @@ endpoint is `chat`, `embed`, `rerank`, …, NULL in rows from before it was note
 agent is the caller's word, NULL where it said none; tags is a JSON array of texts, NULL where there are none.
 requests: a row for each request of which the attempts do not tell all, under the names of `Told`; plan (targets, and
 what was left out, with the Unix time until which) and more (asked, notes, message) are JSON objects, NULL where there
-is nothing to say. Kept for some days only, see prune.py. Neither table has an index by request_id: where ids
-are the clients' own, it made a row cost three times as much, and reading a million rows takes 0.1 s.
+is nothing to say. Where the first target served, all but ids and plan is NULL: the attempt says it. Kept for some days
+only, see prune.py. Neither table has an index by request_id: where ids are the clients' own, it made a row cost three
+times as much, and reading a million rows takes 0.1 s.
 journals: how far each was brought in, written in the same transaction as the rows, so that no row comes twice.
 """
 

@@ -13,7 +13,9 @@ import stat
 from contextlib import closing
 from pathlib import Path
 
+from proxy.core.choice.choose import Choice
 from proxy.core.outcome import Outcome
+from proxy.core.plan import Plan
 from proxy.core.told import Told
 from proxy.ledger import journal as journals
 from proxy.ledger import why_row
@@ -55,6 +57,13 @@ class SqliteLedger:
         """Put on record why a request went where it went, in the same way. It is kept for some days only."""
         if self._tells:
             self._put(why_row.encode(told))
+
+    def planned(
+        self, request_id: str, started_at: float, plan: Plan, choice: Choice | None, rule: str, clock: float
+    ) -> None:
+        """The same, in short, for one whose first target served: the rest is as its attempt says. As in `Told`."""
+        if self._tells:
+            self._put(why_row.encode_short(request_id, started_at, plan, choice, rule, clock))
 
     async def close(self) -> None:
         """Write out what is waiting, within 5 seconds. What cannot be written stays in the journal's file."""

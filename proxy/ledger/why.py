@@ -160,6 +160,7 @@ def reading(path: str | Path) -> Iterator[sqlite3.Connection]:
 
 
 _TOLD = "route, key, agent, tags, endpoint, stream, ended, status, failure, duration, queued, plan, more"
+_TOLD_WIDTH = _TOLD.count(",") + 1
 _SINCE = 4
 """The schema that has the table `requests`."""
 
@@ -177,18 +178,17 @@ def _story(connection: sqlite3.Connection, wanted: str) -> Story:
         f"SELECT {_TOLD} FROM requests WHERE request_id = ? AND started_at = ? ORDER BY id DESC LIMIT 1",
         which,
     ).fetchone()
-    if told is None:
-        route, key, agent, tags, endpoint, stream = rows[-1][len(_TRY) :]
+    *labels, ended, status, failure, duration, queued, plan, more = told or (None,) * _TOLD_WIDTH
+    if ended is None:
+        labels = rows[-1][len(_TRY) :] if rows else ("", "", "", None, "", False)
         ended, status, failure, duration = _end_of(tries)
-        queued = plan = more = None
-    else:
-        route, key, agent, tags, endpoint, stream, ended, status, failure, duration, queued, plan, more = told
+    route, key, agent, tags, endpoint, stream = labels
     usual = told is None and len(tries) == 1 and ended == "served" and _kept_since(connection, started_at)
     rest = {} if more is None else orjson.loads(more)
     return Story(
         request_id,
         started_at,
-        route,
+        route or "",
         key or "",
         agent or "",
         tags_of(tags),
@@ -243,9 +243,8 @@ def _try(row: tuple[Any, ...]) -> Try:
 
 def _end_of(tries: tuple[Try, ...]) -> tuple[str | None, int | None, str | None, float | None]:
     """How a request ended of which only its attempts are on record."""
-    last = tries[-1]
-    if last.ended == "served":
-        return "served", 200, None, last.last
+    if tries and tries[-1].ended == "served":
+        return "served", 200, None, tries[-1].last
     return None, None, None, None
 
 

@@ -16,6 +16,8 @@ from proxy.core.told import Note, Told
 
 MARK = b"w"
 """No row of an attempt begins with it."""
+_SHORT = 3
+"""Values of a record that says only what was planned, of one whose attempt tells the rest."""
 COLUMNS = (
     "request_id, started_at, route, endpoint, key, agent, tags, stream, ended, status, failure, duration, queued, "
     "attempts, plan, more"
@@ -27,6 +29,7 @@ _MOST_NAMES = 10
 _MAX_TEXT = 200
 _ASKED = tuple(name for name in Wish._fields if name not in ("agent", "tags", "headers"))
 _PLANS_KEPT = 2_000
+_UNTOLD = (None,) * (WIDTH - 4)
 _NO_PLAN = orjson.Fragment(b"null")
 
 _plans: dict[int, tuple[object, orjson.Fragment]] = {}
@@ -52,9 +55,21 @@ def encode(told: Told) -> bytes:
     return MARK + orjson.dumps(row)
 
 
+def encode_short(
+    request_id: str, started_at: float, plan: Plan, choice: Choice | None, rule: str, clock: float
+) -> bytes:
+    """The record of one whose first target served. Never raises."""
+    known = _plans.get(id(choice or plan))
+    told = _planned(plan, choice, rule, started_at - clock) if known is None else known[1]
+    return MARK + orjson.dumps((request_id, started_at, told))
+
+
 def decode(data: bytes) -> list[Any]:
     """The row's values, ready for the table. Raises `ValueError` for anything but such a record."""
     row = orjson.loads(data[len(MARK) :])
+    if type(row) is list and len(row) == _SHORT:
+        request_id, started_at, plan = row
+        return [request_id, started_at, *_UNTOLD, plan, None]
     if type(row) is not list or len(row) != WIDTH:
         raise ValueError("not a record of a request")
     return row

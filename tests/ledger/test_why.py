@@ -115,6 +115,23 @@ def test_a_choice_with_targets_that_were_left_out(database: Path, served: Outcom
     ]
 
 
+def test_a_choice_whose_first_target_served_is_told_in_short(database: Path, served: Outcome) -> None:
+    async def record() -> None:
+        ledger = open_ledger(database)
+        ledger.record(served._replace(started_at=NOON))
+        assert CHOSEN.plan is not None
+        ledger.planned("req-1", NOON, CHOSEN.plan, CHOSEN.choice, "large", CHOSEN.clock)
+        await ledger.close()
+
+    asyncio.run(record())
+    found = the_story(database)
+    assert (found.ended, found.status, found.duration, found.route) == ("served", 200, 1.5, "chat")
+    shown = text(found)
+    put(database, served._replace(request_id="in-full"), CHOSEN._replace(request_id="in-full", wish=None))
+    assert shown[1:] == text(the_story(database, "in-full"))[1:]
+    assert found.tags == the_story(database, "in-full").tags
+
+
 def test_one_that_was_refused_because_no_target_was_fit(database: Path) -> None:
     choice = CHOSEN.choice
     assert choice is not None

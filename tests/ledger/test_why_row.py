@@ -26,7 +26,7 @@ from proxy.ledger.journal import in_memory
 from proxy.ledger.prune import Kept
 from proxy.ledger.row import encode as encode_attempt
 from proxy.ledger.sqlite import open_ledger
-from proxy.ledger.why_row import COLUMNS, MARK, MOST, decode, encode
+from proxy.ledger.why_row import COLUMNS, MARK, MOST, decode, encode, encode_short
 from tests.ledger.tellings import CHOICE, CHOSEN, STARTED, TOLD, target
 
 
@@ -70,6 +70,18 @@ def test_all_that_is_told_is_on_record() -> None:
             "notes": [["limit", "key team-a", "58 of 60 requests a minute"]],
             "message": "words",
         },
+    }
+
+
+def test_in_short_it_is_the_plan_alone() -> None:
+    """Of one whose first target served: the rest is as its attempt says."""
+    assert CHOSEN.plan is not None
+    short = decode(encode_short("req-1", STARTED, CHOSEN.plan, CHOICE, "large", CHOSEN.clock))
+    row = dict(zip(COLUMNS.split(", "), short, strict=True))
+    assert orjson.loads(row.pop("plan")) == read(CHOSEN)["plan"]
+    assert {name: value for name, value in row.items() if value is not None} == {
+        "request_id": "req-1",
+        "started_at": STARTED,
     }
 
 
