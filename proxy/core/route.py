@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxy.core.ability import UNKNOWN, Ability
 from proxy.core.choice.policy import Policy
@@ -13,6 +13,10 @@ from proxy.core.limiting.values import NONE, Adaptive, Limits, Queue, Rate
 from proxy.core.outcome import How
 from proxy.core.price import Price
 from proxy.core.secret import Secret
+
+if TYPE_CHECKING:  # most configurations have neither, and then neither is loaded
+    from proxy.core.quality.policy import Quality
+    from proxy.core.screen.policy import Screen
 
 
 class Timeouts(NamedTuple):
@@ -99,6 +103,8 @@ class Target:
     """It continues an assistant message that comes last; `None`: as is known of its backend's type."""
     local: bool = False
     """It runs on this machine."""
+    safety: int | None = None
+    """The operator's rating of its model, from 0 to 10."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +141,7 @@ class Route:
     """What may be asked of it."""
     queue: Queue | None = None
     """Where its requests wait; `None`: nowhere."""
+    quality: Quality | None = None
+    """How its answers are evaluated; `None`: they are not."""
+    screen: Screen | None = None
+    """What is looked for in requests and answers; `None`: nothing."""

@@ -78,7 +78,7 @@ def endpoint_of(exchange: Exchange) -> str:
     if not isinstance(request, ChatRequest):
         return exchange.endpoint or "embed"
     native = request.native
-    return "chat" if native is None else native.api
+    return exchange.endpoint or ("chat" if native is None else native.api)
 
 
 def finish_of(

@@ -32,6 +32,8 @@ class Won(NamedTuple):
     """The API of the client's own in which the answer's bytes are; empty: chat completions."""
     content_type: str = ""
     """The upstream's, where its answer is handed on as it is."""
+    screened: str = ""
+    """Categories that the route's screen found in the request."""
     queued: float = 0.0
     """Seconds that it waited for a place or a limit; 0: it did not."""
     room: tuple[Room, ...] = ()

@@ -19,6 +19,8 @@ from proxy.core.retry_budget import RetryBudget, allowed, earned, spent
 from proxy.core.route import Route
 from proxy.core.told import Note
 from proxy.engine.admission import Admission
+from proxy.engine.assessing import Assessor
+from proxy.engine.attention import Attention
 from proxy.engine.caller import Caller
 from proxy.engine.exchange import Exchange
 from proxy.engine.healths import Healths
@@ -62,6 +64,8 @@ class Engine(Healths):
         """Requests since the retry budget was looked at last."""
         self._hedges: dict[str, RetryBudget] = {}
         self._latencies: dict[str, deque[float]] = {}
+        self.attention = Attention()
+        self.assessor = Assessor()
         self.admission: Admission | None = None
         """Limits, queue and budgets; `None`: none is configured."""
         self.key_tags: Mapping[str, tuple[str, ...]] = {}
@@ -73,6 +77,11 @@ class Engine(Healths):
         self, road: Road, request: ChatRequest | EmbedRequest, caller: Caller, request_id: str, key: str
     ) -> Exchange:
         """A new exchange; `start` sets it on its way."""
+        route = road.route
+        if (route.screen is not None or route.quality is not None) and isinstance(request, ChatRequest):
+            from proxy.engine.attending import Attended  # most processes never need it
+
+            return Attended(self, road, request, caller, request_id, key)
         return Exchange(self, road, request, caller, request_id, key)
 
     def relay(self, road: Road, request: RelayRequest, caller: Caller, request_id: str, key: str) -> Exchange:
@@ -169,6 +178,7 @@ class Engine(Healths):
         targets = tuple(targets)
         super().forget(targets)
         self.choices.forget(targets)
+        self.assessor.forget(targets)
 
     def on_finish(self, finish: Finish) -> None:
         """A request has ended."""

@@ -75,7 +75,7 @@ class Answer:
         return status, body
 
     def _told(self, kind: bytes, won: Won) -> bytes:
-        route, target, attempts, cost, dropped, _, _, queued, room = won
+        route, target, attempts, cost, dropped, _, _, screened, queued, room = won
         head = kind + id_lines(self._id) + _won(route, target, attempts)
         if cost is not None:
             head += b"x-wayline-cost: %b\r\n" % _money(cost)
@@ -85,6 +85,8 @@ class Answer:
             head += b"x-wayline-queued-ms: %d\r\n" % ceil(queued * 1000)
         if room:
             head += b"".join(map(_room, room))
+        if screened:
+            head += b"x-wayline-screened: %b\r\n" % _clean(screened)
         return head + self._more
 
 
