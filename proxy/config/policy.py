@@ -13,7 +13,7 @@ Plain = Mapping[str, Any]
 
 KEYS = (
     *("strategy", "groups", "require", "rules", "tasks", "score", "ucb", "custom"),
-    *("prefer_other_backend", "exclude_failed", "sticky"),
+    *("prefer_other_backend", "exclude_failed", "sticky", "warm"),
 )
 """Of a route, any of which makes it choose. Without them it is tried in its order, which costs nothing."""
 
@@ -41,6 +41,7 @@ def policy_of(plain: Plain) -> Policy | None:
         plain.get("prefer_other_backend", False),
         plain.get("exclude_failed"),
         plain.get("sticky", False),
+        plain.get("warm") == "only",
         extra,
     )
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-CAPABILITIES = ("vision", "audio", "files", "tools", "json_schema", "reasoning", "embeddings")
+CAPABILITIES = (
+    *("vision", "audio", "files", "tools", "json_schema", "reasoning", "embeddings"),
+    *("n", "logprobs", "audio_output"),
+)
 """Pictures, sound and documents that go in; functions that it may call; answers that keep to a schema; reasoning
-before the answer; vectors instead of answers."""
+before the answer; vectors instead of answers; several answers to one request; how probable each token was; answers in
+sound."""
 
 
 class Ability(NamedTuple):

@@ -24,7 +24,19 @@ from proxy.core.relay import Request
 from proxy.core.tokens import calibrated
 from proxy.core.usage import Source
 from proxy.engine.lane import Lane, Road
-from proxy.engine.shelf import FRESH_FOR, Plain, Ready, Shape, Shaped, Shelf, asked, lasts, plain_shape, shape_of
+from proxy.engine.shelf import (
+    FRESH_FOR,
+    Plain,
+    Ready,
+    Shape,
+    Shaped,
+    Shelf,
+    asked,
+    cold_of,
+    lasts,
+    plain_shape,
+    shape_of,
+)
 
 MOST = 10_000
 """Targets, groups and conversations of which something is remembered."""
@@ -38,6 +50,7 @@ _LOG = logging.getLogger("wayline.choice")
 _UCB = Ucb()
 _SERVED, _CANCELLED = Ended.SERVED, Ended.CANCELLED  # reading a member off its class costs 0.13 us in Python 3.11
 _NO_TURNS: dict[Ring, Turn] = {}
+_NONE_COLD: dict[str, str] = {}
 _NO_TRIALS: dict[str, Trials] = {}
 
 
@@ -156,8 +169,10 @@ class Choices:
         def busy(target: str) -> Loaded:
             return lanes[target].gates[0]
 
+        policy = road.route.policy
+        cold = cold_of(road) if policy is not None and policy.warm else _NONE_COLD
         turns, trials = self.turns.get(name, _NO_TURNS), self.trials.get(name, _NO_TRIALS)
-        return Seen(now, self.measured, trials, turns, busy, closed=self.closed)
+        return Seen(now, self.measured, trials, turns, busy, closed=self.closed, cold=cold)
 
     def _last(self, road: Road, request: Request) -> str:
         policy = road.route.policy

@@ -114,6 +114,12 @@ def asked(road: Road, request: Request, key: str) -> Asked:
     return Asked(facts_for(road, request, plain=plain), wish, key, dict(wish.headers), plain)
 
 
+def cold_of(road: Road) -> dict[str, str]:
+    """Its targets that would have to be loaded before they answer, and how they stand."""
+    stands = {target.name: road.lanes[target.name].place.state().state for target in road.route.targets}
+    return {name: state for name, state in stands.items() if state != "ready"}
+
+
 def plain_shape(road: Road, request: Request) -> Plain | None:
     """What most requests have in common with others that get the same shortlist; `None`: this one is not so plain."""
     if request.wish is not None or road.ruled or type(request) is not ChatRequest:

@@ -8,6 +8,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -16,10 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.core.ability import CAPABILITIES
+from proxy.core.call import Origin
 from proxy.core.chat import ChatRequest
 from proxy.core.choice.wish import ASKABLE, Wish
 from proxy.core.failure import FailureKind
+from proxy.core.place import State
 from proxy.engine.exchange import Exchange
+from proxy.engine.shelf import cold_of
 from tests.engine.stage import Client, Stage, word
 
 Story = Callable[[Callable[[], None]], None]
@@ -138,6 +142,38 @@ def test_a_plain_route_measures_nothing_until_somebody_asks(on_loop: Story) -> N
         ask(stage, Wish(strategy="cheapest"))
         stage.flights[-1].whole()
         assert set(stage.engine.choices.measured) == {"a/m"}
+
+    on_loop(story)
+
+
+def test_a_model_that_is_not_loaded_is_passed_over_where_the_route_wants_a_warm_one(on_loop: Story) -> None:
+    class Cold:
+        """A place whose model would have to be loaded."""
+
+        stands = State("idle")
+
+        def origin(self) -> Origin:
+            raise AssertionError("it is not asked")
+
+        def lost(self) -> None: ...
+
+        def state(self) -> State:
+            return self.stands
+
+    def story() -> None:
+        stage, place = Stage("ab", warm="only"), Cold()
+        road = stage.roads.find("chat")
+        assert road is not None
+        lanes = {**road.lanes, "a/m": replace(road.lanes["a/m"], place=place)}
+        assert cold_of(replace(road, lanes=lanes)) == {"a/m": "idle"}
+        body = {"model": "chat", "messages": [{"role": "user", "content": "Say hello."}]}
+        request = ChatRequest(orjson.dumps(body), body, "chat", False, False)
+        exchange = stage.engine.exchange(replace(road, lanes=lanes), request, Client(), "r", "")
+        exchange.start()
+        assert [flight.at for flight in stage.flights] == ["b"]
+        assert exchange.choice is not None and exchange.choice.left_out[0].kind is FailureKind.LOADING
+        place.stands = State("ready")
+        assert cold_of(replace(road, lanes=lanes)) == {}
 
     on_loop(story)
 

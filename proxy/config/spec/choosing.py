@@ -138,4 +138,5 @@ def choosing(target: Type) -> tuple[Key, ...]:
             "A conversation stays with the target that served it, while that is well: the prompt is in its cache.",
             _P.sticky,
         ),
+        Key("warm", Choice(("only",)), "only: no target that would have to be loaded before it answers."),
     )

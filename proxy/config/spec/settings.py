@@ -97,6 +97,9 @@ CAPABILITIES = Table(
         Key("json_schema", Flag(), "Its answers keep to a schema."),
         Key("reasoning", Flag(), "It reasons before it answers."),
         Key("embeddings", Flag(), "It makes vectors."),
+        Key("n", Flag(), "It gives several answers to one request."),
+        Key("logprobs", Flag(), "It tells how probable each token was."),
+        Key("audio_output", Flag(), "It answers in sound."),
     ),
 )
 

@@ -51,6 +51,8 @@ class Choice(NamedTuple):
     """What is to be remembered, where the request is really sent: see `Seen.turns`."""
     trouble: str = ""
     """What a `custom` function raised."""
+    use: str = ""
+    """What the rule that held makes use of."""
 
 
 class _Use(NamedTuple):
@@ -154,7 +156,8 @@ def shortlist(
     facts = asked.facts if custom is not None else rounded(asked.facts)
     ranker = Ranker(policy, names, facts, seen, draw, wish.priority, wish.task, custom)
     behind = tuple([(names[name], why) for name, why in sifted.behind.items() if name in names])
-    settled = Choice(found, tuple(sifted.left_out), behind, strategy or group.strategy, rule)
+    use = "" if rule is None else policy.rules[rule].use
+    settled = Choice(found, tuple(sifted.left_out), behind, strategy or group.strategy, rule, use=use)
     return Shortlist(policy, settled, ranker, group, sifted.behind, _spent(names, health, seen.now))
 
 
@@ -227,9 +230,17 @@ def refused(route: Route, choice: Choice, now: float) -> Failure:
     if skipped:
         return nothing_left(route, choice.plan, now)._replace(message=message, ours=True)
     kinds = {one.kind for one in choice.left_out}
+    if FailureKind.LOADING in kinds:
+        return Failure(FailureKind.LOADING, message, ours=True)
     if kinds == {FailureKind.CONTEXT_LENGTH}:
         return Failure(FailureKind.CONTEXT_LENGTH, message, param="messages")
     return Failure(FailureKind.UNSUPPORTED, message, code="no_target_fits")
+
+
+_CAUSES = {
+    FailureKind.QUOTA: "key exhausted",
+    FailureKind.KEY_REFUSED: "key refused",
+}
 
 
 def asked_to_wait(choice: Choice, now: float) -> tuple[Failure, ...]:
@@ -245,7 +256,7 @@ def asked_to_wait(choice: Choice, now: float) -> tuple[Failure, ...]:
 
 def words(stands: Standing, cause: FailureKind | None, wait: float) -> str:
     """A target's standing, for a reader."""
-    why = "" if cause is None else f" ({cause.value})"
+    why = "" if cause is None else f" ({_CAUSES.get(cause, cause.value)})"
     when = f" for {max(wait, 0.0):,.0f} s" if wait < inf else ""
     match stands:
         case Standing.COOLING:

@@ -18,6 +18,9 @@ _MEMBERS = {
     "tools": ("tools", "functions"),
     "json_schema": ("response_format",),
     "reasoning": ("reasoning_effort", "reasoning"),
+    "n": ("n",),
+    "logprobs": ("logprobs",),
+    "audio_output": ("modalities",),
 }
 """Members of a body that may need a capability."""
 _MATTERS = frozenset({"input", *(name for names in _MEMBERS.values() for name in names)})
@@ -77,6 +80,14 @@ def _needs(body: Mapping[str, Any]) -> Iterable[str]:
         yield "json_schema"
     if body.get("reasoning_effort") not in (None, "none") or isinstance(body.get("reasoning"), dict):
         yield "reasoning"
+    several = body.get("n")
+    if type(several) is int and several > 1:
+        yield "n"
+    if body.get("logprobs"):
+        yield "logprobs"
+    wanted = body.get("modalities")
+    if isinstance(wanted, list) and "audio" in wanted:
+        yield "audio_output"
     messages = body.get("messages")
     for message in messages if isinstance(messages, list) else ():
         content = message.get("content") if isinstance(message, dict) else None

@@ -13,7 +13,7 @@ from proxy.core.route import Target
 
 DOUBT = 2
 """Tokens are estimated: a target whose context is not this many times too small is asked where nothing else is left."""
-SOFT = frozenset({"json_schema", "reasoning"})
+SOFT = frozenset({"json_schema", "reasoning", "n", "logprobs"})
 """Capabilities without which there is an answer all the same, only not quite as asked: such targets come last."""
 
 

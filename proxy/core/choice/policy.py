@@ -98,6 +98,8 @@ class Policy:
     """Seconds that a target is left out after a failure."""
     sticky: bool = False
     """A conversation stays with the target that served it last."""
+    warm: bool = False
+    """Only targets that can answer at once: no model that would have to be loaded."""
     extra: bool = False
     """Some targets of the route stand only in groups that rules or tasks name."""
 
@@ -114,6 +116,7 @@ class Policy:
         return (
             self.sticky
             or self.exclude_failed is not None
+            or self.warm
             or not self.strategies.isdisjoint(MEASURED)
             or any(wish.measures for wish in self._wishes)
         )

@@ -70,6 +70,8 @@ class Seen:
     """Of the machine's local day."""
     closed: Mapping[str, Closed] = field(default_factory=dict)
     """Targets at a limit of ours; usually none."""
+    cold: Mapping[str, str] = field(default_factory=dict)
+    """Targets that would have to be loaded first, and how they stand. Looked at for routes with `warm: only`."""
 
     def of(self, target: str) -> Measured:
         return self.measured.get(target, FRESH)

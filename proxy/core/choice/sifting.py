@@ -37,6 +37,8 @@ class Sifted(NamedTuple):
 def sift(route: Route, policy: Policy, targets: list[Target], asked: Asked, wish: Wish, seen: Seen) -> Sifted:
     """Of these targets."""
     sifted = Sifted(targets, [], {}) if asked.plain and wish is NONE else _fitting(route, targets, asked, wish, seen)
+    if policy.warm and seen.cold:
+        sifted = _less(sifted, [_cold(one, seen.cold[one.name]) for one in sifted.fit if one.name in seen.cold])
     if seen.closed:
         sifted = _opened(sifted, seen.closed, seen.now)
     if policy.exclude_failed is not None:
@@ -83,6 +85,10 @@ def _in_doubt(left_out: list[LeftOut], asked: Asked, seen: Seen) -> Sifted:
     ]
     rest = [one for one in left_out if one not in doubt]
     return Sifted([one.target for one in doubt], rest, {one.target.name: one.reason for one in doubt})
+
+
+def _cold(target: Target, stands: str) -> LeftOut:
+    return LeftOut(target, f"not loaded ({stands}) and `warm: only`", FailureKind.LOADING)
 
 
 def _opened(sifted: Sifted, closed: Mapping[str, Closed], now: float) -> Sifted:

@@ -86,6 +86,34 @@ def test_nothing_left_tells_for_each_target_why() -> None:
     )
 
 
+def test_a_model_that_would_have_to_be_loaded_is_left_out_where_the_route_says_warm_only() -> None:
+    seen = Seen(cold={"b/large": "idle"})
+    choice = chosen(route(SMALL, LARGE, warm=True), asked(plain=True), seen)
+    assert (names(choice), reasons(choice)) == (["a/small"], {"b/large": "not loaded (idle) and `warm: only`"})
+    assert names(chosen(route(SMALL, LARGE), asked(plain=True), seen)) == ["a/small", "b/large"]
+    none = chosen(route(LARGE, warm=True), asked(), seen)
+    failure = refused(route(LARGE, warm=True), none, 0.0)
+    assert (failure.kind, failure.verdict.status) == (FailureKind.LOADING, 503)
+
+
+def test_a_key_that_is_used_up_is_called_so() -> None:
+    quota = {"b/large": Health(cool_until=30.0, cooled_at=1.0, cause=FailureKind.QUOTA)}
+    which = route(SMALL, LARGE)
+    failure = refused(which, chosen(which, asked(50_000), Seen(now=10.0), health=quota), 10.0)
+    assert "b/large: cooling for 20 s (key exhausted)" in failure.message
+
+
+def test_several_answers_and_logprobs_come_from_those_that_give_them_and_sound_from_none_else() -> None:
+    bare = target("x/bare", Ability(lacks=frozenset({"n", "logprobs", "audio_output"})))
+    body = {"messages": [], "n": 2, "logprobs": True}
+    choice = chosen(route(bare, UNKNOWN_ONE), Asked(facts_of(body)))
+    assert names(choice) == ["d/unknown", "x/bare"]
+    assert choice.behind[0][1] == "no logprobs, no n"
+    speaks = chosen(route(bare, UNKNOWN_ONE), Asked(facts_of({"messages": [], "modalities": ["text", "audio"]})))
+    assert (names(speaks), reasons(speaks)) == (["d/unknown"], {"x/bare": "no audio_output"})
+    assert not facts_of({"messages": [], "n": 1, "logprobs": False, "modalities": ["text"]}).needs
+
+
 def test_where_one_that_could_is_only_out_of_order_the_caller_is_asked_to_come_back() -> None:
     which = route(SMALL, LARGE)
     cooling = {"b/large": Health(cool_until=30.0, cooled_at=1.0, cause=FailureKind.RATE_LIMITED)}
