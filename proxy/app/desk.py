@@ -16,7 +16,7 @@ from proxy.engine.keys import Rings
 from proxy.engine.roads import Roads
 from proxy.local.models import LocalModels
 from proxy.net.flight import Net
-from proxy.wire.auth import Authenticator
+from proxy.wire.auth import Authenticator, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,11 @@ class Desk:
         return self.config.listen.max_depth
 
 
-def build(config: Config, loaded_at: int, before: Desk | None = None, net: Net | None = None) -> Desk:
+def build(
+    config: Config, loaded_at: int, before: Desk | None = None, net: Net | None = None, keys: Table | None = None
+) -> Desk:
     """Builds beside what is in force; local models whose backend did not change are taken over from `before`. `net`:
-    what pulls models; without it none are."""
+    what pulls models; without it none are. `keys`: callers' keys besides those of the configuration; taken over too."""
     local: dict[str, LocalModels] = {}
     for name, backend in config.backends.items():
         if backend.models and not backend.missing:
@@ -65,7 +67,8 @@ def build(config: Config, loaded_at: int, before: Desk | None = None, net: Net |
     pulls = Pulls(net) if before is None else before.pulls
     free = FreeLists(net) if before is None else before.free
     roads = Builder(config, places, gates, tokenizers.of, rings, pulls, free).roads()
-    return Desk(config, roads, Authenticator(config.keys), local, loaded_at, gates, tokenizers, rings, pulls, free)
+    auth = Authenticator(config.keys, keys if before is None else before.auth.table)
+    return Desk(config, roads, auth, local, loaded_at, gates, tokenizers, rings, pulls, free)
 
 
 def unchanged(config: Config, backend: Backend) -> bool:

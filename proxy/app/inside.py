@@ -7,6 +7,7 @@ from proxy.app.desk import Desk
 from proxy.app.notes import Notes
 from proxy.app.process import Process
 from proxy.core.call import Headers
+from proxy.core.key import Key
 from proxy.engine.roads import Roads
 from proxy.wire.auth import Authenticator
 from proxy.wire.front import Front
@@ -19,8 +20,8 @@ KEY = b"key"
 class Trusting(Authenticator):
     """Takes the caller's word for its name."""
 
-    def check(self, headers: Headers) -> str:
-        return next((value.decode() for name, value in headers if name == KEY), "")
+    def check(self, headers: Headers) -> Key:
+        return Key(next((value.decode() for name, value in headers if name == KEY), ""))
 
 
 class Counter:

@@ -12,9 +12,11 @@ from typing import Protocol
 
 from starlette.applications import Starlette
 
+from proxy.app.callers import Callers
 from proxy.app.desk import Desk, build
 from proxy.app.gauges import readings
 from proxy.app.runtime import Load, Runtime
+from proxy.app.spending import Spending, past_of
 from proxy.app.view import ERRORS, RuntimeView
 from proxy.config.values import Config
 from proxy.core.health import Health
@@ -38,6 +40,7 @@ from proxy.ops.log import Log
 from proxy.ops.metrics import Metrics, series, warm
 from proxy.ops.metrics_gauges import Gauge
 from proxy.ops.site import Site
+from proxy.state.key_table import KeyTable
 from proxy.state.state import State
 from proxy.store.sqlite import SqliteStore
 from proxy.wire.door import Draining
@@ -47,6 +50,8 @@ PUBLISH_EVERY = 2.0
 """Seconds between two looks that other workers get at this one's gauges."""
 KEEP_EVERY = 30.0
 """Seconds after which what was learnt is kept, so that a crash costs no more."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks at what became of callers' keys."""
 
 
 class Book(Observer, Protocol):
@@ -71,17 +76,23 @@ class Process:
         self.log = log
         self.draining = Draining()
         self.net = HttpNet(NetSettings(proxies=proxies_from(environ)))
+        self.state = State(config.state, log.event) if config.state else None
+        keys = None if self.state is None else KeyTable(self.state)
+        past = past_of(config, keys)
         self.ledger: SqliteLedger | NullLedger
         self.ledger = _ledger(config, log.event)
         self.metrics = Metrics(series(config), self._readings, shared)
         self.events = Events()
         self.engine = Engine(self.net, self.ledger, (self.metrics, log, self.events))
+        self._learnt = Learnt(self.engine.choices, self.state) if self.state else None
         self.engine.on_circuit = self._circuit
         self.engine.on_key = self._key
-        self.runtime = Runtime(build(config, int(time.time()), net=self.net), self.engine, self._say, load, self._adopt)
+        desk = build(config, int(time.time()), net=self.net, keys=keys)
+        self.runtime = Runtime(desk, self.engine, self._say, load, self._adopt)
+        self.callers = Callers(self.engine, keys)
+        self.callers.adopt(config.keys)
+        self.spending = Spending(config, self.engine, self.callers, log.event, past)
         self.store = SqliteStore(config.store.path, config.store.days, log.event) if config.store else None
-        self.state = State(config.state, log.event) if config.state else None
-        self._learnt = Learnt(self.engine.choices, self.state) if self.state else None
         self.ways: Mapping[str, Api]
         self.ways = WAYS if self.store is None else {**WAYS, "/responses": KeptResponses(self.store)}
         front = Front(self.engine, lambda: self.runtime.desk, self.ways)
@@ -107,6 +118,8 @@ class Process:
     def _adopt(self, desk: Desk) -> None:
         self.metrics.relayout(series(desk.config))
         self.log.hide(secrets(desk.config))
+        self.callers.adopt(desk.config.keys)
+        self.spending.adopt(desk.config)
 
     def _say(self, level: str, name: str, /, **fields: object) -> None:
         self.log.event(level, name, **fields)
@@ -138,7 +151,7 @@ class Process:
         if self._learnt is not None:
             self._learnt.load(self.runtime.desk.config.routes, time.monotonic(), time.time())
         loop = asyncio.get_running_loop()
-        tasks = [loop.create_task(self._publish()), loop.create_task(self._keep())]
+        tasks = [loop.create_task(self._publish()), loop.create_task(self._look()), loop.create_task(self._keep())]
         try:
             yield
         finally:
@@ -146,6 +159,7 @@ class Process:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._keep_now()
+            self.callers.close()
             await self.runtime.close()
             await self.net.close()
             await self.ledger.close()
@@ -169,6 +183,12 @@ class Process:
     def _keep_now(self) -> None:
         if self._learnt is not None:
             self._learnt.save(self.runtime.desk.config.routes, time.monotonic(), time.time())
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            self.callers.refresh()
+            await self.spending.catch_up()
 
 
 def _ledger(config: Config, say: Say) -> SqliteLedger | NullLedger:

@@ -12,6 +12,7 @@ from starlette.types import ExceptionHandler
 
 from proxy.app.runtime import Runtime
 from proxy.core.health import Health
+from proxy.core.key import Key
 from proxy.engine.lane import Road
 from proxy.wire.door import Draining
 from proxy.wire.errors import Refusal, model_not_found, refusal
@@ -50,17 +51,18 @@ class RuntimeView:
     def metrics(self, accept: str) -> tuple[bytes, str]:
         return self._render(accept)
 
-    def refusal(self, headers: list[tuple[bytes, bytes]]) -> Response | None:
-        caller = self.caller(headers)
-        return None if isinstance(caller, str) else caller
+    def key(self, headers: list[tuple[bytes, bytes]]) -> Key | Response:
+        found = self._runtime.desk.auth.check(headers)
+        return as_response(found) if isinstance(found, Refusal) else found
 
     def caller(self, headers: list[tuple[bytes, bytes]]) -> str | Response:
         """The name of the caller's key, or the answer for one whose key is not good."""
-        caller = self._runtime.desk.auth.check(headers)
-        return caller if isinstance(caller, str) else as_response(caller)
+        key = self.key(headers)
+        return key if isinstance(key, Response) else key.name
 
-    def unknown_model(self, model: str) -> Response:
-        return as_response(model_not_found(model, self._runtime.desk.roads.nearest(model)))
+    def unknown_model(self, model: str, key: Key) -> Response:
+        near = self._runtime.desk.roads.nearest(model)
+        return as_response(model_not_found(model, [name for name in near if key.may(name)]))
 
 
 async def _said(request: Request, error: Exception) -> Response:

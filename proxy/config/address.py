@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 
+from proxy.config.databases import keys_in
 from proxy.config.values import Config
 
 
@@ -21,7 +22,7 @@ def is_loopback(host: str) -> bool:
 def exposed(host: str) -> str:
     """Why this address needs keys, with the way out."""
     return (
-        f"{host} can be reached from other machines, so callers need keys: add "
+        f"{host} can be reached from other machines, so callers need keys: `wayline keys add me`, or "
         '`keys: [{name: me, key: "${WAYLINE_KEY}"}]`, or listen on 127.0.0.1'
     )
 
@@ -33,6 +34,6 @@ def with_address(config: Config, host: str | None, port: int | None) -> Config |
         host=config.listen.host if host is None else host,
         port=config.listen.port if port is None else port,
     )
-    if not config.keys and not is_loopback(listen.host):
+    if not is_loopback(listen.host) and not config.keys and not keys_in(config.state):
         return exposed(listen.host)
     return dataclasses.replace(config, listen=listen)

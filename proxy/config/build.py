@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,12 +12,13 @@ from proxy.config.abilities import ability_of, declared
 from proxy.config.address import is_loopback
 from proxy.config.admin import admin_of
 from proxy.config.check import Found
+from proxy.config.databases import ledger_of, state_of
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.limiting import limits_of, places_of, queue_of, rates_of
+from proxy.config.money import budgets_of, terms_of
 from proxy.config.policy import items_of, policy_of
 from proxy.config.refs import digest
 from proxy.config.spec.options import options_of
-from proxy.config.spec.top import LEDGER_PATH
 from proxy.config.values import Backend, CallerKey, Config, Cors, LeftOut, Listen, LocalModel, Store, Why
 from proxy.config.variables import why_missing
 from proxy.core.ability import UNKNOWN, Ability
@@ -50,15 +50,16 @@ def build(top: Found, source: str) -> Config:
     direct = {b.name: _target(b, "", [settings[b.name]]) for b in backends.values() if not b.missing}
     return Config(
         listen=Listen(**plain.get("listen", {})),
-        ledger=_ledger(plain.get("ledger", {})),
+        ledger=ledger_of(plain.get("ledger", {})),
         why=_why(plain.get("ledger", {})),
-        state=_state(plain.get("state", {}), _ledger(plain.get("ledger", {}))),
+        state=state_of(plain.get("state", {}), plain.get("ledger", {})),
         backends=MappingProxyType(backends),
         routes=MappingProxyType(routes),
         left_out=tuple(left_out),
         keys=tuple(_key(key) for key in plain.get("keys", ())),
         limits=limits_of(plain),
         queue=queue,
+        budgets=terms_of(plain),
         cors=_cors(plain["cors"]) if "cors" in plain else None,
         admin=admin_of(plain["admin"]) if "admin" in plain else None,
         direct=plain.get("direct", False),
@@ -70,10 +71,6 @@ def build(top: Found, source: str) -> Config:
     )
 
 
-def _ledger(plain: Plain | bool) -> str | None:
-    return None if isinstance(plain, bool) else plain.get("path", LEDGER_PATH)
-
-
 def _why(plain: Plain | bool) -> Why:
     usual = Why()
     if isinstance(plain, bool):
@@ -81,17 +78,20 @@ def _why(plain: Plain | bool) -> Why:
     return Why(plain.get("why_days", usual.days), plain.get("why_rows", usual.rows))
 
 
-def _state(plain: Plain | bool, ledger: str | None) -> str | None:
-    if isinstance(plain, bool):
-        return None
-    beside = None if ledger is None else str(Path(ledger).with_name(f"{Path(ledger).stem}-state.db"))
-    return str(plain["path"]) if "path" in plain else beside
-
-
 def _key(plain: Plain) -> CallerKey:
     field = "key" if "key" in plain else "key_sha256"
     sha256 = bytes.fromhex(digest(field, plain[field]))
-    return CallerKey(plain["name"], sha256, limits_of(plain), float(plain.get("weight", 1)))
+    return CallerKey(
+        plain["name"],
+        sha256,
+        limits_of(plain),
+        float(plain.get("weight", 1)),
+        frozenset(plain["routes"]) if "routes" in plain else None,
+        tuple(sorted(plain.get("tags", ()))),
+        plain.get("owner", ""),
+        plain.get("expires"),
+        budgets_of(plain),
+    )
 
 
 def _cors(plain: Plain) -> Cors:

@@ -69,7 +69,7 @@ def problems(found: Found | None, path: str = "") -> Iterator[Problem]:
         for place, item in enumerate(value):
             yield from problems(item, f"{path}[{place}]")
     elif found is not None and isinstance(value, dict):
-        if "per" in value and not value.keys() & {REQUESTS, TOKENS}:
+        if ".windows[" in path and not value.keys() & {REQUESTS, TOKENS}:
             yield Problem(found.mark, path, "expected `requests` or `tokens` (or both)")
         if path.endswith("concurrency"):
             yield from _bounds(found, path)

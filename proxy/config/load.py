@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from proxy.config import refs
 from proxy.config.build import build
 from proxy.config.check import Checker
+from proxy.config.databases import keys_in
 from proxy.config.problem import Mark, Problem, Problems, in_order
 from proxy.config.spec.top import TOP
 from proxy.config.tree import parse
@@ -19,8 +20,15 @@ MAX_SECRET = 64 * 1024
 """Bytes of a file that `${file:…}` names; none is larger."""
 
 
-def load(text: str, environ: Mapping[str, str], source: str, read_file: ReadFile) -> Config | Problems:
-    """The configuration that a text means. Pure but for `read_file`; raises nothing."""
+def load(
+    text: str,
+    environ: Mapping[str, str],
+    source: str,
+    read_file: ReadFile,
+    has_keys: Callable[[str], bool] = lambda _: False,
+) -> Config | Problems:
+    """The configuration that a text means. Pure but for `read_file` and `has_keys`, which says whether callers' keys
+    stand in the database of a path; raises nothing."""
     root, problems = parse(text)
     if root is None:
         return in_order(source, problems)
@@ -28,7 +36,7 @@ def load(text: str, environ: Mapping[str, str], source: str, read_file: ReadFile
     top = checker.check(TOP, root, "")
     problems += checker.problems
     if top is not None:
-        problems += refs.problems(top)
+        problems += refs.problems(top, has_keys)
     if top is None or problems:
         return in_order(source, problems)
     return build(top, source)
@@ -55,4 +63,4 @@ def load_file(path: Path, environ: Mapping[str, str] | None = None) -> Config | 
     except UnicodeDecodeError as error:
         mark = Mark(error.object.count(b"\n", 0, error.start) + 1, 1)
         return in_order(source, [Problem(mark, "", "is not UTF-8")])
-    return load(text, os.environ if environ is None else environ, source, read_secret)
+    return load(text, os.environ if environ is None else environ, source, read_secret, keys_in)

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from proxy.config import choosing, limiting
+from proxy.config import choosing, limiting, money
 from proxy.config.address import exposed, is_loopback
 from proxy.config.admin import admin_problems
 from proxy.config.check import OUTSIDE, Found
+from proxy.config.databases import state_of
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.problem import Problem, nearest, one_of, shown
 from proxy.config.spec.top import LISTEN
 
 
-def problems(top: Found) -> Iterator[Problem]:
-    """Every problem between parts. Parts that are wrong in themselves are passed over."""
-    yield from _listen(top)
+def problems(top: Found, has_keys: Callable[[str], bool] = lambda _: False) -> Iterator[Problem]:
+    """Every problem between parts. Parts that are wrong in themselves are passed over. `has_keys`: callers' keys stand
+    in the database of that path."""
+    yield from _listen(top, has_keys)
     yield from _keys(top.get("keys"))
     yield from _cors(top.get("cors"))
     yield from admin_problems(top)
     yield from limiting.problems(top)
+    yield from money.problems(top)
     backends = top.get("backends")
     if backends is not None:
         yield from _one_or_several_keys(backends)
@@ -31,14 +34,17 @@ def problems(top: Found) -> Iterator[Problem]:
         yield from _routes(routes, backends)
 
 
-def _listen(top: Found) -> Iterator[Problem]:
+def _listen(top: Found, has_keys: Callable[[str], bool]) -> Iterator[Problem]:
     listen = top.get("listen")
     host = listen and listen.get("host")
     keys = top.value.get("keys", ...)
     if listen and "host" in listen.value and host is None:
         return
     text: str = host.value if host else LISTEN.keys[0].default
-    if not is_loopback(text) and (keys is ... or (keys is not None and not keys.value)):
+    if is_loopback(text) or (keys is not ... and (keys is None or keys.value)):
+        return
+    state = state_of(*(found.plain() if (found := top.get(name)) else {} for name in ("state", "ledger")))
+    if state is None or not has_keys(state):
         yield Problem((host or top).mark, "listen.host", exposed(OUTSIDE if host and host.outside else text))
 
 

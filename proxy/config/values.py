@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxy.core.key import Key
 from proxy.core.limiting.values import NONE, Adaptive, Limits, Queue, Rate
+from proxy.core.money.budget import NO_TERMS, Budget, Terms
 from proxy.core.route import Route, Target
 from proxy.core.secret import Secret
 
@@ -43,6 +45,17 @@ class CallerKey:
     limits: Limits = NONE
     weight: float = 1.0
     """Its share of the turns in the queue, against other keys."""
+    routes: frozenset[str] | None = None
+    tags: tuple[str, ...] = ()
+    owner: str = ""
+    expires: float | None = None
+    """Unix time from which it is not good; `None`: it is good for ever."""
+    budgets: tuple[Budget, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """What it may do."""
+        return Key(self.name, self.routes, self.tags, self.owner, self.budgets, self.limits, self.weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +172,8 @@ class Config:
     """Of all routes together."""
     queue: Queue | None = None
     """Of routes that say nothing of one; `None`: nobody waits."""
+    budgets: Terms = NO_TERMS
+    """But those of keys."""
     cors: Cors | None = None
     direct: bool = False
     """A request may name `backend/model` instead of a route."""

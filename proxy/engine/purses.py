@@ -74,6 +74,8 @@ class Purses:
         self._past: Mapping[Owned, int] = {}
         self._past_at = 0.0
         self._now = 0.0
+        self.unread: dict[Owned, float] = {}
+        """Accounts that were opened while we serve (Unix time): what was spent before is to be looked up on record."""
 
     # What the configuration and the keys say ---------------------------------------------------------------------
 
@@ -88,8 +90,16 @@ class Purses:
         self._found.clear()
 
     def were_spent(self, past: Mapping[Owned, int], at: float) -> None:
-        """What is on record as spent in the periods of this moment (Unix time), before anything is sent."""
+        """What is on record as spent in the periods of this moment (Unix time), before anything is sent: of all budgets
+        that hold then."""
         self._past, self._past_at = past, at
+
+    def was_spent(self, owned: Owned, amount: int, at: float) -> None:
+        """What is on record of an account that was opened then."""
+        account = self._accounts.get(owned)
+        if self.unread.get(owned) == at and account is not None and account.begins <= at:
+            del self.unread[owned]
+            account.was_spent(amount)
 
     # What exchanges do -------------------------------------------------------------------------------------------
 
@@ -245,8 +255,11 @@ class Purses:
         if account is None:
             now = self._time()
             account = self._accounts[owned] = Account(owned, budget, now)
-            if period(owned.per, self._past_at) == (account.begins, account.ends):
-                account.was_spent(self._past.get(owned, 0))
+            past = self._past.get(owned)
+            if past is None:
+                self.unread[owned] = now
+            elif period(owned.per, self._past_at) == (account.begins, account.ends):
+                account.was_spent(past)
         elif account.budget != budget:
             account.is_now(budget)
         return account

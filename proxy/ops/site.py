@@ -15,6 +15,7 @@ from starlette.types import ExceptionHandler, Lifespan
 
 from proxy.core.ability import CAPABILITIES
 from proxy.core.health import Health
+from proxy.core.key import Key
 from proxy.core.route import Route
 from proxy.engine.lane import Road
 from proxy.ops.ready import readiness
@@ -46,11 +47,11 @@ class View(Protocol):
         """(text, content type)."""
         ...
 
-    def refusal(self, headers: list[tuple[bytes, bytes]]) -> Response | None:
-        """The answer to a caller whose key is not good; `None`: it is."""
+    def key(self, headers: list[tuple[bytes, bytes]]) -> Key | Response:
+        """The caller's key, or the answer to one whose key is not good."""
         ...
 
-    def unknown_model(self, model: str) -> Response: ...
+    def unknown_model(self, model: str, key: Key) -> Response: ...
 
 
 def offered(route: Route) -> dict[str, Any]:
@@ -98,21 +99,21 @@ class Site:
         return Response(body, headers={"content-type": media_type})
 
     async def models(self, request: Request) -> Response:
-        """`GET /v1/models`: the routes."""
+        """`GET /v1/models`: the routes that the caller's key may use."""
         view = self._view
-        refusal = view.refusal(request.scope["headers"])
-        if refusal is not None:
-            return refusal
-        return _json({"object": "list", "data": [self._model(name) for name in view.roads]})
+        key = view.key(request.scope["headers"])
+        if isinstance(key, Response):
+            return key
+        return _json({"object": "list", "data": [self._model(name) for name in view.roads if key.may(name)]})
 
     async def model(self, request: Request) -> Response:
         """`GET /v1/models/{id}`."""
         view = self._view
-        refusal = view.refusal(request.scope["headers"])
-        if refusal is not None:
-            return refusal
+        key = view.key(request.scope["headers"])
+        if isinstance(key, Response):
+            return key
         name = request.path_params["id"]
-        return _json(self._model(name)) if name in view.roads else view.unknown_model(name)
+        return _json(self._model(name)) if name in view.roads and key.may(name) else view.unknown_model(name, key)
 
     def _model(self, name: str) -> dict[str, Any]:
         plain = {"id": name, "object": "model", "created": self._view.loaded_at, "owned_by": "wayline"}

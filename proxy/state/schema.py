@@ -14,11 +14,19 @@ TABLES: tuple[str, ...] = (
         target TEXT NOT NULL, size INTEGER NOT NULL, part INTEGER NOT NULL, counts BLOB NOT NULL,
         PRIMARY KEY (target, size, part)
     ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS keys (
+        digest BLOB PRIMARY KEY, name TEXT NOT NULL, prefix TEXT NOT NULL, terms TEXT NOT NULL,
+        made REAL NOT NULL, until REAL, why TEXT NOT NULL, used REAL, change INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS keys_change ON keys (change)",
 )
 """learnt: what a part of Wayline knows of the thing of that name, in a form that this part alone reads; `at` is the
 Unix time in seconds at which it was written.
 vitals: what a target did in one part of time, see engine/vitals.py. size: seconds that the part is long; part: which
-since 1970; counts are packed."""
+since 1970; counts are packed.
+keys: a row for each secret of a caller's key, see keys.py. digest is its SHA-256; prefix is how it begins; terms is
+JSON, what the key may do; from `until` on it is not good, `why` says what happens then; used: when it was seen last,
+about; change grows with each change of a row. Times are Unix times in seconds."""
 
 
 class StateError(Exception):

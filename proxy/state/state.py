@@ -34,7 +34,7 @@ class State:
         self._reading = open_database(self.path, busy=0.1)
         self._writing = open_database(self.path, busy=5.0)
         self._jobs: SimpleQueue[Write | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="state")
+        self._thread = threading.Thread(target=self._work, name="state", daemon=True)
         self._thread.start()
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:

@@ -1,12 +1,16 @@
-"""Who calls: a key from the request's headers to the name it was given in the configuration."""
+"""Who calls, and what for: a key from the request's headers to what it may do."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
+from time import gmtime, strftime, time
+from typing import Protocol
 
 from proxy.config.values import CallerKey
 from proxy.core.call import Headers
-from proxy.wire.errors import Refusal, refusal
+from proxy.core.key import ANYONE, EXPIRED, REVOKED, Key, Known
+from proxy.wire.errors import Refusal, refusal, scrubbed
 
 _CHALLENGE = b"www-authenticate: Bearer\r\n"  # RFC 9110 section 11.6.1: a 401 must carry one
 _MISSING = refusal(
@@ -16,30 +20,69 @@ _MISSING = refusal(
     more=_CHALLENGE,
 )
 _WRONG = refusal(401, "The API key is not valid.", "invalid_api_key", more=_CHALLENGE)
+_ENDED = {EXPIRED: "has expired", REVOKED: "was revoked"}
+TOLD = 10
+"""Routes of a key that a refusal names."""
+
+
+class Table(Protocol):
+    """Keys that come and go while the server runs."""
+
+    @property
+    def by_digest(self) -> Mapping[bytes, Known]: ...
+
+    def find(self, digest: bytes) -> Known | None: ...
 
 
 class Authenticator:
-    """Knows the callers by the SHA-256 of their keys.
+    """Knows the callers by the SHA-256 of their keys: those of the configuration, and those of `table`.
 
     The digest is looked up in a dict. How long that takes can only tell something about digests, and whoever could
     choose a key whose digest begins like a stored one would still not have the key: it is the preimage that counts.
     So the comparison needs no constant time, and its cost does not grow with the number of keys.
     """
 
-    __slots__ = ("_names",)
+    __slots__ = ("_find", "_known", "table")
 
-    def __init__(self, keys: tuple[CallerKey, ...]) -> None:
-        self._names = {key.sha256: key.name for key in keys}
+    def __init__(self, keys: Iterable[CallerKey], table: Table | None = None) -> None:
+        self._known = {one.sha256: Known(one.key, one.expires, EXPIRED) for one in keys}
+        self.table = table
+        self._find: Callable[[bytes], Known | None] = (lambda _: None) if table is None else table.find
 
-    def check(self, headers: Headers) -> str | Refusal:
-        """The name of the caller's key, or a 401. Without configured keys everyone passes, with an empty name."""
-        if not self._names:
-            return ""
+    @property
+    def asks(self) -> bool:
+        """Callers need a key. Once there was one in the table they always do, also when the last one has ended."""
+        return bool(self._known) or (self.table is not None and bool(self.table.by_digest))
+
+    def check(self, headers: Headers) -> Key | Refusal:
+        """The caller's key, or a 401. Where there are no keys everyone passes, with one that has no name."""
+        if not self.asks:
+            return ANYONE
         presented = _presented(headers)
         if presented is None:
             return _MISSING
-        name = self._names.get(sha256(presented).digest())
-        return _WRONG if name is None else name
+        digest = sha256(presented).digest()
+        known = self._known.get(digest) or self._find(digest)
+        if known is None:
+            return _WRONG
+        key, until, why = known
+        if until is not None and time() >= until:
+            return _ended(until, why)  # whoever has the key may know what became of it
+        return key
+
+
+def _ended(until: float, why: str) -> Refusal:
+    what = _ENDED.get(why, "was changed for another")
+    when = strftime("%Y-%m-%d %H:%M UTC", gmtime(until))
+    return refusal(401, f"This API key {what} ({when}).", f"api_key_{why}", more=_CHALLENGE)
+
+
+def not_allowed(key: Key, model: str) -> Refusal:
+    """403 for a route that is none of the key's."""
+    own = sorted(key.routes or ())
+    told = f" It may use: {', '.join(own[:TOLD])}{', …' if len(own) > TOLD else ''}." if own else ""
+    message = f"This API key may not use the model {scrubbed(model)[:200]!r}.{told}"
+    return refusal(403, message, "model_not_allowed", param="model")
 
 
 def _presented(headers: Headers) -> bytes | None:

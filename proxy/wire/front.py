@@ -8,6 +8,7 @@ from time import time
 from typing import Protocol
 
 from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.key import Key
 from proxy.core.outcome import Ended, Finish
 from proxy.core.relay import RELAYS, Relay
 from proxy.engine.engine import Engine
@@ -16,7 +17,7 @@ from proxy.engine.roads import Roads
 from proxy.inbound.way import Api, Counts, Remembers, Wrong
 from proxy.inbound.ways import COUNTS, WAYS
 from proxy.wire.answer import Answer
-from proxy.wire.auth import Authenticator
+from proxy.wire.auth import Authenticator, not_allowed
 from proxy.wire.body import BadBody, chat_request, embed_request, json_object
 from proxy.wire.counting import Counting
 from proxy.wire.errors import Refusal, model_not_found, refusal
@@ -78,18 +79,18 @@ class Front:
     def _take(self, inbound: Inbound, reply: Reply, read: Read) -> None:
         desk = self._desk()
         rid = request_id(inbound.fields)
-        caller = desk.auth.check(inbound.headers)
-        if not isinstance(caller, str):
-            self._refuse(reply, caller, rid, _WORDS[read])
+        key = desk.auth.check(inbound.headers)
+        if isinstance(key, Refusal):
+            self._refuse(reply, key, rid, _WORDS[read])
             return
+        caller = key.name
         request = read(inbound.body, desk.max_depth)
         if isinstance(request, BadBody):
             self._refuse(reply, request, rid, _WORDS[read], caller)
             return
         road = desk.roads.find(request.model)
-        if road is None:
-            unknown = model_not_found(request.model, desk.roads.nearest(request.model))
-            self._refuse(reply, unknown, rid, _WORDS[read], caller)
+        if road is None or (key.routes is not None and not key.may(road.route.name)):
+            self._refuse(reply, _no_road(desk, request.model, road, key), rid, _WORDS[read], caller)
             return
         if MEMBER in request.body or HEADER in inbound.fields or AGENT in inbound.fields or road.headers:
             wished = with_wish(request, inbound.fields, road.headers)
@@ -104,12 +105,13 @@ class Front:
     def _enter(self, api: Api, inbound: Inbound, reply: Reply) -> None:
         """A request in another API's words."""
         desk, rid = self._desk(), request_id(inbound.fields)
-        caller = self._caller(api, desk, inbound, reply, rid)
-        if caller is None:
+        key = self._caller(api, desk, inbound, reply, rid)
+        if key is None:
             return
+        caller = key.name
         if isinstance(api, Remembers):
             api = api.of(caller)
-        asked = self._asked(api, desk, inbound, reply, rid, caller)
+        asked = self._asked(api, desk, inbound, reply, rid, key)
         if asked is None:
             return
         road, request = asked
@@ -121,27 +123,27 @@ class Front:
     def _count(self, api: Counts, inbound: Inbound, reply: Reply) -> None:
         """A request whose tokens are to be counted."""
         desk, rid = self._desk(), request_id(inbound.fields)
-        caller = self._caller(api, desk, inbound, reply, rid)
-        asked = None if caller is None else self._asked(api, desk, inbound, reply, rid, caller)
-        if caller is not None and asked is not None:
+        key = self._caller(api, desk, inbound, reply, rid)
+        asked = None if key is None else self._asked(api, desk, inbound, reply, rid, key)
+        if key is not None and asked is not None:
             road, request = asked
-            Counting(self._engine, api, reply, road, request, rid, caller).start()
+            Counting(self._engine, api, reply, road, request, rid, key.name).start()
 
     def _relay(self, relay: Relay, inbound: Inbound, reply: Reply) -> None:
         """A request that is handed on as it is."""
         desk, rid = self._desk(), request_id(inbound.fields)
-        caller = desk.auth.check(inbound.headers)
-        if not isinstance(caller, str):
-            self._refuse(reply, caller, rid, relay.name)
+        key = desk.auth.check(inbound.headers)
+        if isinstance(key, Refusal):
+            self._refuse(reply, key, rid, relay.name)
             return
+        caller = key.name
         request = relay_request(relay, inbound, desk.max_depth)
         if isinstance(request, BadBody):
             self._refuse(reply, request, rid, relay.name, caller)
             return
         road = desk.roads.find(request.model)
-        if road is None:
-            unknown = model_not_found(request.model, desk.roads.nearest(request.model))
-            self._refuse(reply, unknown, rid, relay.name, caller)
+        if road is None or not key.may(road.route.name):
+            self._refuse(reply, _no_road(desk, request.model, road, key), rid, relay.name, caller)
             return
         if HEADER in inbound.fields or AGENT in inbound.fields:
             wish = wish_in(inbound.fields, None)
@@ -153,21 +155,21 @@ class Front:
         reply.watch(exchange.gone, exchange.ready)
         exchange.start()
 
-    def _caller(self, api: Api | Counts, desk: Desk, inbound: Inbound, reply: Reply, rid: str) -> str | None:
-        """The name of the caller's key; `None`: it was refused."""
-        caller = desk.auth.check(inbound.headers)
-        if isinstance(caller, str):
-            return caller
-        self._refuse(reply, worded(api, caller, rid), rid, api.name)
+    def _caller(self, api: Api | Counts, desk: Desk, inbound: Inbound, reply: Reply, rid: str) -> Key | None:
+        """The caller's key; `None`: it was refused."""
+        key = desk.auth.check(inbound.headers)
+        if not isinstance(key, Refusal):
+            return key
+        self._refuse(reply, worded(api, key, rid), rid, api.name)
         return None
 
     def _asked(
-        self, api: Api | Counts, desk: Desk, inbound: Inbound, reply: Reply, rid: str, caller: str
+        self, api: Api | Counts, desk: Desk, inbound: Inbound, reply: Reply, rid: str, key: Key
     ) -> tuple[Road, ChatRequest] | None:
         """What is asked for, and where it goes; `None`: it was refused."""
-        found = _read(api, inbound, desk)
+        found = _read(api, inbound, desk, key)
         if isinstance(found, Refusal):
-            self._refuse(reply, worded(api, found, rid), rid, api.name, caller)
+            self._refuse(reply, worded(api, found, rid), rid, api.name, key.name)
             return None
         return found
 
@@ -182,7 +184,14 @@ _WORDS: dict[Read, str] = {chat_request: "chat", embed_request: "embed"}
 """What metrics and log call an endpoint."""
 
 
-def _read(api: Api | Counts, inbound: Inbound, desk: Desk) -> tuple[Road, ChatRequest] | Refusal:
+def _no_road(desk: Desk, model: str, road: Road | None, key: Key) -> Refusal:
+    """The model is no route, or none that the key may use; of others it hears nothing."""
+    if road is not None:
+        return not_allowed(key, model)
+    return model_not_found(model, [name for name in desk.roads.nearest(model) if key.may(name)])
+
+
+def _read(api: Api | Counts, inbound: Inbound, desk: Desk, key: Key) -> tuple[Road, ChatRequest] | Refusal:
     body = json_object(inbound.body, desk.max_depth)
     if isinstance(body, BadBody):
         return body
@@ -193,8 +202,8 @@ def _read(api: Api | Counts, inbound: Inbound, desk: Desk) -> tuple[Road, ChatRe
     if isinstance(request, Wrong):
         return refusal(request.status, request.message, request.code, param=request.param)
     road = desk.roads.find(request.model)
-    if road is None:
-        return model_not_found(request.model, desk.roads.nearest(request.model))
+    if road is None or not key.may(road.route.name):
+        return _no_road(desk, request.model, road, key)
     wish = wish_in(inbound.fields, said, road.headers)
     if isinstance(wish, Refusal):
         return wish

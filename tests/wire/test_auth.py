@@ -9,7 +9,8 @@ import pytest
 
 from proxy.config.values import CallerKey
 from proxy.core.call import Headers
-from proxy.wire.auth import Authenticator
+from proxy.core.key import ANYONE, EXPIRED, REPLACED, REVOKED, Key, Known
+from proxy.wire.auth import Authenticator, not_allowed
 from proxy.wire.errors import Refusal
 from proxy.wire.request_id import request_id
 
@@ -17,7 +18,8 @@ KEYS = Authenticator((CallerKey("alice", sha256(b"sk-a").digest()), CallerKey("b
 
 
 def check(*headers: tuple[bytes, bytes]) -> str | Refusal:
-    return KEYS.check(list(headers))
+    found = KEYS.check(list(headers))
+    return found if isinstance(found, Refusal) else found.name
 
 
 @pytest.mark.parametrize(
@@ -69,8 +71,75 @@ def test_without_a_right_key_it_is_a_401_with_a_challenge_that_does_not_repeat_t
 
 def test_without_configured_keys_everyone_passes_without_a_name() -> None:
     anyone = Authenticator(())
-    assert anyone.check([]) == ""
-    assert anyone.check([(b"authorization", b"Bearer whatever")]) == ""
+    assert anyone.check([]) == ANYONE
+    assert anyone.check([(b"authorization", b"Bearer whatever")]) == ANYONE
+
+
+class Shelf:
+    """Keys that come and go."""
+
+    def __init__(self, **known: Known) -> None:
+        self.by_digest = {sha256(secret.encode()).digest(): one for secret, one in known.items()}
+        self.looked = 0
+
+    def find(self, digest: bytes) -> Known | None:
+        self.looked += 1
+        return self.by_digest.get(digest)
+
+
+def presenting(secret: str) -> Headers:
+    return [(b"authorization", b"Bearer " + secret.encode())]
+
+
+def test_keys_of_the_file_and_of_the_table_are_good_together() -> None:
+    shelf = Shelf(wl=Known(Key("carol", frozenset({"chat"}))))
+    both = Authenticator((CallerKey("alice", sha256(b"sk-a").digest()),), shelf)
+    names = []
+    for secret in ("sk-a", "wl"):
+        found = both.check(presenting(secret))
+        assert isinstance(found, Key)
+        names.append((found.name, found.may("chat"), found.may("other")))
+    assert names == [("alice", True, True), ("carol", True, False)]
+    assert shelf.looked == 1, "a key of the file needs no look into the table"
+
+
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [(EXPIRED, "has expired"), (REVOKED, "was revoked"), (REPLACED, "was changed for another")],
+)
+def test_only_whoever_has_the_key_is_told_what_became_of_it(why: str, words: str) -> None:
+    table = Authenticator((), Shelf(old=Known(Key("carol"), 1_000_000_000.0, why)))
+    refused = table.check(presenting("old"))
+    assert isinstance(refused, Refusal) and refused.status == 401
+    error = json.loads(refused.body)["error"]
+    assert (error["code"], error["message"]) == (f"api_key_{why}", f"This API key {words} (2001-09-09 01:46 UTC).")
+    other = table.check(presenting("other"))
+    assert isinstance(other, Refusal) and json.loads(other.body)["error"]["code"] == "invalid_api_key"
+
+
+def test_a_key_that_ends_later_is_good_until_then() -> None:
+    later = Authenticator((), Shelf(wl=Known(Key("carol"), 32_503_680_000.0, EXPIRED)))
+    assert later.check(presenting("wl")) == Key("carol")
+
+
+def test_once_there_was_a_key_nobody_passes_without_one_though_it_has_ended() -> None:
+    ended = Authenticator((), Shelf(wl=Known(Key("carol"), 1.0, REVOKED)))
+    refused = ended.check([])
+    assert isinstance(refused, Refusal) and refused.status == 401
+    assert Authenticator((), Shelf()).check([]) == ANYONE
+
+
+def test_ten_thousand_keys_cost_one_look() -> None:
+    shelf = Shelf(**{f"wl{place}": Known(Key(f"k{place}")) for place in range(10_000)})
+    assert Authenticator((), shelf).check(presenting("wl9999")) == Key("k9999")
+    assert shelf.looked == 1
+
+
+def test_a_route_that_is_none_of_the_keys_is_a_403_that_names_its_own() -> None:
+    refused = not_allowed(Key("carol", frozenset({"chat", "small"})), "big")
+    error = json.loads(refused.body)["error"]
+    assert (refused.status, error["code"], error["param"]) == (403, "model_not_allowed", "model")
+    assert error["message"] == "This API key may not use the model 'big'. It may use: chat, small."
 
 
 @pytest.mark.parametrize("given", [b"a", b"req-1", b"0:1.2_3-4", b"x" * 128])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from proxy.config.extensions import extension, installed
 from proxy.config.kinds import BACKEND_TYPES, BackendType
+from proxy.config.spec.health import PROBE
 from proxy.config.spec.limiting import concurrency, limits
+from proxy.config.spec.money import budgets
 from proxy.config.spec.numbers import Whole
 from proxy.config.spec.options import options_of
 from proxy.config.spec.scalars import Choice, Flag, Text, Url
@@ -59,7 +61,9 @@ _NETWORK = (
     ),
     concurrency("Requests in flight at all its targets together."),
     limits("What all its targets together are sent; one that is at its limit is passed over.", at_once=False),
+    budgets("What may be spent at it; beyond that it is passed over."),
     PREFILL,
+    PROBE,
     *SETTINGS,
 )
 _OURS = (
@@ -78,6 +82,7 @@ _OURS = (
     ),
     concurrency("Requests in flight at all its targets together."),
     limits("What all its targets together are sent; one that is at its limit is passed over.", at_once=False),
+    budgets("What may be spent at it; beyond that it is passed over."),
     PREFILL,
     *SETTINGS,
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from proxy.config.spec.amounts import Allowance, Moment
 from proxy.config.spec.numbers import Number, any_of
 from proxy.config.tree import Kind
 
@@ -127,4 +128,4 @@ class Url:
         return any_of({"type": "string", "format": "uri", "pattern": self.pattern})
 
 
-ScalarType = Text | Choice | Flag | FlagOr | Off | Url | Number
+ScalarType = Text | Choice | Flag | FlagOr | Off | Url | Allowance | Moment | Number

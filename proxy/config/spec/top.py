@@ -6,6 +6,7 @@ from proxy.config.spec.admin import ADMIN
 from proxy.config.spec.backends import BACKENDS, LINE
 from proxy.config.spec.choosing import GROUP, WEIGHT, choosing
 from proxy.config.spec.limiting import concurrency, limits, queue
+from proxy.config.spec.money import OF_KEYS, TOP_BUDGETS, budgets
 from proxy.config.spec.numbers import Duration, Size, Whole
 from proxy.config.spec.scalars import Choice, Flag, Off, Text
 from proxy.config.spec.settings import PREFILL, SETTINGS
@@ -76,6 +77,7 @@ KEY = Table(
         ),
         limits("What may be asked with it (docs/limits.md)."),
         Key("weight", Whole(1, 1000), "Its share of the turns in the queue, against other keys.", 1),
+        *OF_KEYS,
     ),
 )
 CORS = Table(
@@ -153,6 +155,7 @@ ROUTE = Table(
         *STREAMS,
         concurrency(_EACH),
         limits("What may be asked of it."),
+        budgets("What may be spent by it."),
         queue("Instead of that at the top; false: nobody waits."),
         *SETTINGS,
     ),
@@ -180,6 +183,7 @@ TOP = Table(
             "Where requests wait while no target has a place for them, or a limit will let them through in time; "
             "without it they are refused (docs/limits.md)."
         ),
+        TOP_BUDGETS,
         Key("cors", CORS, "Which web pages may call; without it none."),
         Key("admin", ADMIN, "An API and a page for operators, with keys of their own; without it there is none."),
         Key("direct", Flag(), "Requests may name `backend/model` instead of a route.", False),

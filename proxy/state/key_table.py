@@ -1,0 +1,75 @@
+"""What a server knows of callers' keys: read from the database as they change there, by whatever process."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+
+from proxy.core.key import Key, Known
+from proxy.state.keys import COLUMNS, key_of
+from proxy.state.state import State
+
+REREAD = 0.1
+"""Seconds between two looks into the database because of a key that is not known."""
+
+
+class KeyTable:
+    """What a server knows of the keys: a dict, so that ten thousand cost a request no more than one.
+
+    `refresh` is to be called about once a second; a key that is not known is looked for at once.
+    """
+
+    def __init__(self, state: State, clock: Callable[[], float] = time.monotonic) -> None:
+        self.by_digest: dict[bytes, Known] = {}
+        self.by_name: dict[str, Key] = {}
+        """What the newest secret of each may do, also of those that are not good any more."""
+        self.on_change: Callable[[Iterable[str]], None] = lambda names: None
+        """Told of the names of keys that are not what they were."""
+        self._state = state
+        self._clock = clock
+        self._change = 0
+        self._reread = 0.0
+        self._used: set[bytes] = set()
+        self.refresh()
+
+    def find(self, digest: bytes) -> Known | None:
+        """The secret of this digest."""
+        known = self.by_digest.get(digest)
+        if known is None:
+            now = self._clock()
+            if now < self._reread:
+                return None
+            self._reread = now + REREAD
+            self.refresh()
+            known = self.by_digest.get(digest)
+            if known is None:
+                return None
+        self._used.add(digest)
+        return known
+
+    def refresh(self) -> None:
+        """Read what has changed in the database."""
+        found = self._state.rows(f"SELECT {COLUMNS} FROM keys WHERE change > ? ORDER BY made, change", self._change)
+        names: dict[str, None] = {}
+        for digest, name, terms, until, why, change in found:
+            key = key_of(name, terms)
+            self.by_digest[digest] = Known(key, until, why)
+            if self.by_name.get(name) != key:
+                self.by_name[name] = key
+                names[name] = None
+            self._change = max(self._change, change)
+        if names:
+            self.on_change(names)
+
+    def note_use(self, now: float) -> None:
+        """Put on record which of them were seen since the last time. `now` in Unix time."""
+        if not self._used:
+            return
+        used = [(now, digest) for digest in self._used]
+        self._used.clear()
+
+        def write(db: sqlite3.Connection) -> None:
+            db.executemany("UPDATE keys SET used = ? WHERE digest = ?", used)
+
+        self._state.write(write)
