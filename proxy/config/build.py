@@ -13,6 +13,7 @@ from proxy.config.address import is_loopback
 from proxy.config.admin import admin_of
 from proxy.config.check import Found
 from proxy.config.databases import ledger_of, state_of
+from proxy.config.health import alerting_of, probe_of
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.limiting import limits_of, places_of, queue_of, rates_of
 from proxy.config.money import budgets_of, terms_of
@@ -62,6 +63,7 @@ def build(top: Found, source: str) -> Config:
         budgets=terms_of(plain),
         cors=_cors(plain["cors"]) if "cors" in plain else None,
         admin=admin_of(plain["admin"]) if "admin" in plain else None,
+        alerts=alerting_of(plain.get("alerts", {})),
         direct=plain.get("direct", False),
         direct_targets=MappingProxyType(direct),
         tokenizers=plain.get("tokenizers", False),
@@ -187,6 +189,7 @@ def _target(backend: Backend, model: str, levels: list[Plain]) -> Target:
         rates=rates_of(levels[-1].get("limits", {})) if len(levels) > 2 else (),
         ability=_ability(backend, model, levels),
         prefill=prefill[-1] if prefill else None,
+        probe=None if row.ours else probe_of(levels, row.free),
         local=row.ours or is_loopback(urlsplit(backend.base_url).hostname or ""),
     )
 

@@ -11,6 +11,7 @@ from proxy.core.limiting.values import NONE, Adaptive, Limits, Queue, Rate
 from proxy.core.money.budget import NO_TERMS, Budget, Terms
 from proxy.core.route import Route, Target
 from proxy.core.secret import Secret
+from proxy.core.vitals.policy import Alerting
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,7 @@ class Config:
     budgets: Terms = NO_TERMS
     """But those of keys."""
     cors: Cors | None = None
+    alerts: Alerting = Alerting()
     direct: bool = False
     """A request may name `backend/model` instead of a route."""
     direct_targets: Mapping[str, Target] = field(default_factory=dict)

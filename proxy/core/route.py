@@ -13,6 +13,7 @@ from proxy.core.limiting.values import NONE, Adaptive, Limits, Queue, Rate
 from proxy.core.outcome import How
 from proxy.core.price import Price
 from proxy.core.secret import Secret
+from proxy.core.vitals.policy import Probe
 
 if TYPE_CHECKING:  # most configurations have neither, and then neither is loaded
     from proxy.core.quality.policy import Quality
@@ -103,6 +104,8 @@ class Target:
     """It continues an assistant message that comes last; `None`: as is known of its backend's type."""
     local: bool = False
     """It runs on this machine."""
+    probe: Probe | None = None
+    """How it is asked whether it is up; `None`: it is not."""
     safety: int | None = None
     """The operator's rating of its model, from 0 to 10."""
 

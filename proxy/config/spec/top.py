@@ -5,6 +5,7 @@ from __future__ import annotations
 from proxy.config.spec.admin import ADMIN
 from proxy.config.spec.backends import BACKENDS, LINE
 from proxy.config.spec.choosing import GROUP, WEIGHT, choosing
+from proxy.config.spec.health import ALERTS, PROBE
 from proxy.config.spec.limiting import concurrency, limits, queue
 from proxy.config.spec.money import OF_KEYS, TOP_BUDGETS, budgets
 from proxy.config.spec.numbers import Duration, Size, Whole
@@ -110,6 +111,7 @@ TARGET = Either(
             concurrency("Requests in flight at this target; beyond it the next one is tried."),
             limits("What it is sent; at its limit it is passed over.", at_once=False),
             PREFILL,
+            PROBE,
             *SETTINGS,
         ),
     ),
@@ -184,6 +186,7 @@ TOP = Table(
             "without it they are refused (docs/limits.md)."
         ),
         TOP_BUDGETS,
+        ALERTS,
         Key("cors", CORS, "Which web pages may call; without it none."),
         Key("admin", ADMIN, "An API and a page for operators, with keys of their own; without it there is none."),
         Key("direct", Flag(), "Requests may name `backend/model` instead of a route.", False),
