@@ -1,5 +1,5 @@
-"""What would happen to a request now, without sending it: for `wayline explain` and `POST /admin/explain` (whose body is
-read in explain_asked.py)."""
+"""What would happen to a request now, without sending it: for `wayline explain` and `POST /admin/explain` (whose body
+is read in explain_asked.py)."""
 
 from __future__ import annotations
 
@@ -116,6 +116,7 @@ def plain(found: Explained) -> dict[str, Any]:
     now = found.known.seen.now
     out = [{"target": one.target.name, "reason": one.reason} for one in choice.left_out]
     ill = [(one.target.name, words(one.standing, one.cause, one.until - now)) for one in choice.plan.skipped]
+    ill += [(name, f"not configured: {why}") for name, why in route.missing]
     return {
         "route": route.name,
         "strategy": choice.strategy,

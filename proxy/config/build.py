@@ -143,6 +143,7 @@ def _route(
         filtered_goes_elsewhere=plain.get("on_filter") == "next",
         unsupported=Unsupported(plain.get("unsupported", Unsupported.NEXT.value)),
         policy=policy_of(plain),
+        missing=tuple((one.target, one.reason) for one in left_out if one.route == name),
         limits=limits_of(plain),
         **_streams(plain),
     )

@@ -140,6 +140,8 @@ class Route:
     """Tokens a second below which, over 10 s, a stream counts as stalled; `None`: it never does."""
     policy: Policy | None = None
     """How to choose among the targets; `None`: in their order."""
+    missing: tuple[tuple[str, str], ...] = ()
+    """Targets that are written in the configuration and are not in use, and why."""
     limits: Limits = NONE
     """What may be asked of it."""
     queue: Queue | None = None

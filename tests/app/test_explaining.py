@@ -81,6 +81,17 @@ def test_it_is_what_the_server_has_measured_that_decides() -> None:
     assert (told["strategy"], told["error"], told["request"]["input"]) == ("least_latency", None, 9)
 
 
+def test_a_target_that_is_not_configured_is_among_those_left_out() -> None:
+    text = CONFIG.replace("api_key: k, price: {input: 0.1", 'api_key: "${CHEAP_KEY}", price: {input: 0.1')
+    text = text.replace("      - {when: {header: {x-team: \"search-*\"}}, use: cheap/small}\n", "")
+    desk, engine = made(text)
+    told = found({"request": BODY}, desk, engine)
+    assert names(told) == ["near/llama", "cloud/large"]
+    assert told["left_out"] == [{"target": "cheap/small", "reason": "not configured: CHEAP_KEY is not set"}]
+    refused = found({"asked": {"route": "chat", "input": 10**6}}, desk, engine)
+    assert refused["error"].endswith("context 200,000 < 1,000,000; cheap/small: not configured.")
+
+
 def test_nothing_changes_by_asking() -> None:
     text = CONFIG.replace("least_latency", "weighted")
     desk, engine = made(text)

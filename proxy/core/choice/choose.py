@@ -222,6 +222,7 @@ def refused(route: Route, choice: Choice, now: float) -> Failure:
     reasons = [f"{one.target.name}: {one.reason}" for one in choice.left_out]
     skipped = choice.plan.skipped
     reasons += [f"{one.target.name}: {words(one.standing, one.cause, one.until - now)}" for one in skipped]
+    reasons += [f"{name}: not configured" for name, _ in route.missing]
     more = f"; and {len(reasons) - TOLD} more" if len(reasons) > TOLD else ""
     message = f"No target of route '{route.name}' can take this request: {'; '.join(reasons[:TOLD])}{more}."
     opens = min(one.until for one in choice.left_out)
