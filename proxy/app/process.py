@@ -12,6 +12,8 @@ from typing import Protocol
 
 from starlette.applications import Starlette
 
+from proxy.app.admin import site as admin_site
+from proxy.app.admin_act import Orders
 from proxy.app.callers import Callers
 from proxy.app.desk import Desk, build
 from proxy.app.gauges import readings
@@ -74,6 +76,10 @@ class Process:
         variable or a backend that makes no sense, `OSError` where `shared` cannot be written.
         """
         self.log = log
+        self.environ = environ
+        self.started_at = time.time()
+        self.orders: Orders | None = None
+        """What reaches all workers; `None` where we are part of another program."""
         self.draining = Draining()
         self.net = HttpNet(NetSettings(proxies=proxies_from(environ)))
         self.state = State(config.state, log.event) if config.state else None
@@ -101,6 +107,7 @@ class Process:
         self.app: Starlette = Site(view).app(lambda _: self.running(), ERRORS)
         if self.store is not None:
             self.app.router.routes += KeptPages(self.store, view.caller).routes()
+        self.app.router.routes.append(admin_site(self).route())
         log.hide(secrets(config))
 
     def unavailable(self) -> Iterator[str]:

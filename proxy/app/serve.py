@@ -19,6 +19,8 @@ from proxy.config.values import Config
 
 SHARED = "WAYLINE_SHARED"
 """Environment variable by which workers learn of the directory that they share."""
+WORKERS = "WAYLINE_WORKERS"
+"""The same for how many they are."""
 FAILED = 1
 
 
@@ -55,6 +57,8 @@ def _serve(loaded: Config, read: Callable[[], Config | str]) -> int:
         from proxy.wire.workers import Tether
 
         config, warning = pricing.result()
+        from proxy.app.orders import Signals
+
     tether = Tether.inherited()
     shared = os.environ.get(SHARED)
     log = Log(form=config.log)
@@ -64,6 +68,7 @@ def _serve(loaded: Config, read: Callable[[], Config | str]) -> int:
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     try:
         process = Process(config, dict(os.environ), log, partial(_load, read), shared=Path(shared) if shared else None)
+        process.orders = Signals(supervised=tether is not None)
         if warning:
             log.event("warning", "config.prices", reason=warning)
         return run(
@@ -125,7 +130,7 @@ def _supervise(config: Config, config_path: Path, workers: int) -> int:
         print(greeting(config, host, port), file=sys.stderr, flush=True)  # noqa: T201
 
     with tempfile.TemporaryDirectory(prefix="wayline-") as shared:
-        os.environ[SHARED] = shared
+        os.environ |= {SHARED: shared, WORKERS: str(workers)}
         try:
             return supervise(workers, starter(command), patience=config.listen.drain, all_ready=all_ready)
         finally:

@@ -11,11 +11,11 @@ from typing import NamedTuple, TypeVar
 
 import click
 
-from proxy.cli.spend import moment
 from proxy.config.load import load_file
 from proxy.config.prices import price_targets
 from proxy.config.problem import Problems
 from proxy.ledger.schema import LedgerError
+from proxy.ledger.since import moment
 from proxy.simulate.inject import Supposed, down_of, priced_of, slow_of
 from proxy.simulate.record import read
 from proxy.simulate.run import simulate

@@ -91,7 +91,7 @@ class Finish(NamedTuple):
     stream: bool
     endpoint: str
     """`chat`, `embed`, the name of another way in (`messages`, `count_tokens`, `responses`, `completions`) or of an
-    endpoint that is handed on as it is (`rerank`, …; `proxy.core.relay`)."""
+    endpoint that is handed on as it is (`rerank`, …; `proxy.core.relay`); `test`: an operator's."""
     started_at: float
     duration: float
     first_content: float | None

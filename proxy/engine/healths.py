@@ -54,6 +54,23 @@ class Healths:
                 self._meet(target)
         self._put(target, cooled(before, FailureKind.RATE_LIMITED, now + wait, now, foretold=True))
 
+    def cool(self, target: str, until: float, now: float) -> None:
+        """An operator wants it left alone until then."""
+        self._put(target, cooled(self.health.get(target, WELL), FailureKind.OVERLOADED, until, now))
+
+    def restore(self, lane: Lane) -> Health:
+        """An operator says that it is well, and that its backend's keys are: what they were thought to be."""
+        target = lane.target.name
+        before = self.health.get(target, WELL)
+        if lane.ring is not None:
+            for key in lane.ring.keys:
+                key.health = WELL
+            self._wake(lane.ring)
+        self._put(target, WELL)
+        if before.opened and self.on_circuit is not None:
+            self.on_circuit(target, before, WELL)
+        return before
+
     def all_rest(self, lane: Lane, now: float) -> Failure:
         """No key of the target's backend is good: why."""
         assert lane.ring is not None

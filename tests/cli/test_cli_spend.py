@@ -15,10 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from proxy.cli.commands import wayline
-from proxy.cli.spend import moment
 from proxy.core.outcome import Ended, Outcome
 from proxy.core.price import Price
 from proxy.core.usage import Usage
+from proxy.ledger.since import moment
 from proxy.ledger.sqlite import open_ledger
 
 NOW = datetime(2026, 11, 21, 13, 30, 5, tzinfo=UTC)
