@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.core.failure import FailureKind
 from proxy.core.price import Price
 from proxy.core.usage import Usage
+
+if TYPE_CHECKING:
+    from proxy.core.choice.choose import Choice
+    from proxy.core.plan import Plan
 
 
 class Ended(Enum):
@@ -76,6 +80,8 @@ class Outcome(NamedTuple):
     """Which agent of the caller's it was for, as the caller says (at most 64 characters); empty: it does not say."""
     tags: tuple[str, ...] = ()
     """What its cost counts under besides: the caller's words and those of its key, in order, each once."""
+    planned: Choice | Plan | None = None
+    """Why its request went where it went; `None`: all targets of its route were fit for it, in their order."""
 
 
 class Finish(NamedTuple):

@@ -45,15 +45,9 @@ class Told(NamedTuple):
     duration: float
     queued: float
     attempts: int
-    plan: Plan | None
-    """`None`: it was over before it was planned."""
-    choice: Choice | None
-    """`None`: its targets were tried as written."""
-    rule: str
-    """What the rule that held makes use of, where one held."""
+    planned: Choice | Plan | None
+    """Why it went where it went; `None`: it was over before that was decided."""
     wish: Wish | None
-    clock: float
-    """When it came in on the engine's clock, on which the plan's times are."""
     notes: tuple[Note, ...] = ()
     message: str = ""
     """Why it was refused without any attempt, in Wayline's own words."""

@@ -68,6 +68,7 @@ def outcome_of(exchange: Exchange, attempt: Attempt, ended: Ended, failure: Fail
             endpoint_of(exchange),
             exchange.agent,
             exchange.tags,
+            exchange.plan if exchange.choice is None else exchange.choice,
         ),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from proxy.core.choice.choose import Choice
 from proxy.core.choice.wish import Wish
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Ended
@@ -50,52 +49,35 @@ class OnRecord(Starting):
         self.tags = tuple(sorted(wish.tags.union(of_key)))
 
     def _tell_served(self) -> None:
-        """It was served: its attempts tell all of that but how they were chosen."""
-        choice = self.choice
-        if self._state.sends != 1 or self._notes is not None:
+        """It was served: its attempt tells all of that where it was the first, and nothing was asked or met with."""
+        wish = self.request.wish
+        if self._state.sends != 1 or self._notes is not None or (wish is not None and wish.for_targets):
             self._tell(_SERVED, None, 200)
-        elif choice is None:
-            if self.plan is not None:
-                self.engine.ledger.planned(self.request_id, self.started_at, self.plan, None, "", self.began)
-        elif self.request.wish is not None:
-            self._tell(_SERVED, None, 200)
-        elif not _as_written(choice):
-            rule = "" if choice.rule is None else self._rule(choice.rule)
-            self.engine.ledger.planned(self.request_id, self.started_at, choice.plan, choice, rule, self.began)
 
     def _tell(self, ended: Ended, failure: Failure | None, status: int) -> None:
         """It ends now: put on record what its attempts alone do not tell. Before the client sees the end."""
-        self.engine.ledger.tell(self._told(ended, failure, status))
-
-    def _told(self, ended: Ended, failure: Failure | None, status: int) -> Told:
-        choice = self.choice
         attempts = self._state.sends - self._unsent
-        return _new(
-            Told,
-            (
-                self.request_id,
-                self.started_at,
-                self.road.route.name,
-                endpoint_of(self),  # type: ignore[arg-type]  # every one is an `Exchange`
-                self.key,
-                self.agent,
-                self.tags,
-                self.stream,
-                ended,
-                status,
-                None if failure is None else failure.kind,
-                time.monotonic() - self.began,
-                self.queued,
-                attempts,
-                self._planned() if choice is None else choice.plan,
-                choice,
-                "" if choice is None or choice.rule is None else self._rule(choice.rule),
-                self.request.wish,
-                self.began,
-                () if ended is _SERVED and self._notes is None else self._noted(ended),
-                "" if failure is None or attempts else _said(failure),
-            ),
+        told = (
+            self.request_id,
+            self.started_at,
+            self.road.route.name,
+            endpoint_of(self),  # type: ignore[arg-type]  # every one is an `Exchange`
+            self.key,
+            self.agent,
+            self.tags,
+            self.stream,
+            ended,
+            status,
+            None if failure is None else failure.kind,
+            time.monotonic() - self.began,
+            self.queued,
+            attempts,
+            self._planned() if self.choice is None else self.choice,
+            self.request.wish,
+            () if ended is _SERVED and self._notes is None else self._noted(ended),
+            "" if failure is None or attempts else _said(failure),
         )
+        self.engine.ledger.tell(_new(Told, told))
 
     def _planned(self) -> Plan | None:
         if self.plan is not None:
@@ -103,24 +85,12 @@ class OnRecord(Starting):
         targets = self._state.targets
         return Plan(targets) if targets else None
 
-    def _rule(self, place: int) -> str:
-        policy = self.road.route.policy
-        return "" if policy is None else policy.rules[place].use
-
     def _noted(self, ended: Ended) -> tuple[Note, ...]:
         notes = () if self._notes is None else tuple(self._notes)
         if ended is _SERVED:
             return notes
         stand = [note for stands in self.engine.standings for note in stands(self)]  # type: ignore[arg-type]
         return (*notes, *stand)
-
-
-def _as_written(choice: Choice) -> bool:
-    """All targets of the route, in their order, with nothing to be said of any."""
-    plan, left_out, behind, strategy, rule, _, trouble = choice
-    if strategy != "order" or rule is not None:
-        return False
-    return not (left_out or behind or trouble or plan.skipped or plan.anyway)
 
 
 def _said(failure: Failure) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from proxy.core.choice.choose import Choice
 from proxy.core.outcome import Outcome
-from proxy.core.plan import Plan
 from proxy.core.told import Told
 
 
@@ -18,11 +16,6 @@ class Ledger(Protocol):
 
     def tell(self, told: Told) -> None:
         """Put on record why a request went where it went, in the same way. It is kept for some days only."""
-
-    def planned(
-        self, request_id: str, started_at: float, plan: Plan, choice: Choice | None, rule: str, clock: float
-    ) -> None:
-        """The same, in short, for one whose first target served: the rest is as its attempt says. As in `Told`."""
 
     async def close(self) -> None:
         """Write out what is waiting, within a few seconds."""

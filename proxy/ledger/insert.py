@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from proxy.ledger import row, why_row
+from proxy.ledger import plans, row, why_row
 
 _MANY = 64
 _GROUPS = (_MANY, 8, 1)
@@ -44,6 +44,7 @@ class _Rows:
 
 _ATTEMPTS = _Rows("attempts", row.COLUMNS, row.WIDTH)
 _REQUESTS = _Rows("requests", why_row.COLUMNS, why_row.WIDTH)
+_PLANS = _Rows("plans", plans.COLUMNS, plans.WIDTH)
 
 
 def insert(connection: sqlite3.Connection, token: str, records: Iterable[bytes], position: int) -> int:
@@ -70,11 +71,14 @@ def insert(connection: sqlite3.Connection, token: str, records: Iterable[bytes],
 def _take(connection: sqlite3.Connection, records: Iterable[bytes]) -> int:
     attempts: list[Any] = []
     requests: list[Any] = []
+    planned: list[Any] = []
     written = 0
     for record in records:
         try:
             if record.startswith(why_row.MARK):
                 requests = _REQUESTS.add(connection, requests, why_row.decode(record))
+            elif record.startswith(plans.MARK):
+                planned = _PLANS.add(connection, planned, plans.decode(record))
             else:
                 attempts = _ATTEMPTS.add(connection, attempts, row.decode(record))
         except ValueError:
@@ -82,6 +86,7 @@ def _take(connection: sqlite3.Connection, records: Iterable[bytes]) -> int:
         written += 1
     _ATTEMPTS.finish(connection, attempts)
     _REQUESTS.finish(connection, requests)
+    _PLANS.finish(connection, planned)
     return written
 
 

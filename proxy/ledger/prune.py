@@ -13,10 +13,12 @@ BITE = 500
 _BITES = 40
 """A look removes at most so many: more in a second than comes in."""
 _DAY = 86_400.0
+TABLES = (("requests", "started_at"), ("plans", "at"))
+"""With the column that says when."""
 
 
 class Kept(NamedTuple):
-    """The bounds of the table `requests`."""
+    """The bounds of the tables `requests` and `plans`, of each."""
 
     days: int = 7
     rows: int = 1_000_000
@@ -40,25 +42,26 @@ class Pruner:
             return
         self._next = now + EVERY
         for _ in range(_BITES):
-            if not bite(connection, self._kept, time.time()):
+            if not sum(bite(connection, self._kept, time.time(), *table) for table in TABLES):
                 return
 
 
-def bite(connection: sqlite3.Connection, kept: Kept, now: float) -> int:
-    """Remove the oldest rows that are beyond the bounds, a bite of them; how many. `now`: Unix time in seconds.
+def bite(connection: sqlite3.Connection, kept: Kept, now: float, table: str, came: str) -> int:
+    """Remove the oldest rows that are beyond the bounds, a bite of them; how many. `now`: Unix time in seconds; `came`:
+    the column with the time.
 
     A row's place is that of its time, near enough: rows are removed at one end and added at the other.
     """
-    oldest = connection.execute("SELECT id, started_at FROM requests ORDER BY id LIMIT 1").fetchone()
+    oldest = connection.execute(f"SELECT id, {came} FROM {table} ORDER BY id LIMIT 1").fetchone()
     if oldest is None:
         return 0
-    first, came = oldest
-    last = connection.execute("SELECT max(id) FROM requests").fetchone()[0]
+    first, at = oldest
+    last = connection.execute(f"SELECT max(id) FROM {table}").fetchone()[0]
     since = now - kept.days * _DAY
     beyond = last - kept.rows
-    if first > beyond and came >= since:
+    if first > beyond and at >= since:
         return 0
     done = connection.execute(
-        "DELETE FROM requests WHERE id < ? AND (id <= ? OR started_at < ?)", (first + BITE, beyond, since)
+        f"DELETE FROM {table} WHERE id < ? AND (id <= ? OR {came} < ?)", (first + BITE, beyond, since)
     )
     return done.rowcount

@@ -112,7 +112,7 @@ def _by_end(connection: sqlite3.Connection, limit: int, which: Which) -> list[Br
     where, values = _where(which)
     rows = connection.execute(
         "SELECT request_id, started_at, route, key, agent, tags, endpoint, attempts, ended, failure, status, duration "
-        f"FROM requests {where} AND ended IS NOT NULL ORDER BY id DESC LIMIT ?",
+        f"FROM requests {where} ORDER BY id DESC LIMIT ?",
         (*values, _span(limit, which)),
     )
     return [

@@ -8,12 +8,13 @@ import orjson
 
 from proxy.core.outcome import Outcome
 from proxy.core.price import Price
+from proxy.ledger.plans import AS_WRITTEN
 
 COLUMNS = (
     "request_id, attempt, route, target, backend, key, model, ended, failure, status, stream, "
     "started_at, sent, first_byte, first_content, last, "
     "input, output, cached_input, cache_write, reasoning, usage_source, price, cost, maybe_billed, how, "
-    "endpoint, agent, tags"
+    "endpoint, agent, tags, plan"
 )
 WIDTH = COLUMNS.count(",") + 1
 _OLD_WIDTHS = (26, 27)
@@ -28,13 +29,14 @@ _prices: dict[int, tuple[Price, str]] = {}
 """By identity: hashing a price costs more than all the rest. As the price is held, its identity is not used again."""
 
 
-def encode(outcome: Outcome) -> bytes:
-    """The row. Never raises, whatever the upstream put into the outcome."""
+def encode(outcome: Outcome, plan: int | None = AS_WRITTEN) -> bytes:
+    """The row. Never raises, whatever the upstream put into the outcome. `plan`: the number of what was planned."""
     # Taken apart in one step: field by field would cost twice as much.
     # fmt: off
     (
         request_id, attempt, route, target, backend, ended, failure, status, stream, started_at, sent, first_byte,
         first_content, last, usage, price, cost, maybe_billed, key, model, how, endpoint, agent, tags,
+        _,
     ) = outcome
     # fmt: on
     if usage is None:
@@ -50,7 +52,7 @@ def encode(outcome: Outcome) -> bytes:
         started_at, sent, first_byte, first_content, last,
         tokens_in, tokens_out, cached, written, reasoning, source,
         None if price is None else price_text(price), None if cost is None else str(cost), maybe_billed, how._value_,
-        endpoint, agent or None, orjson.dumps(tags).decode("utf-8") if tags else None,
+        endpoint, agent or None, orjson.dumps(tags).decode("utf-8") if tags else None, plan,
     )
     # fmt: on
     try:

@@ -25,8 +25,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             id INTEGER PRIMARY KEY,
             request_id TEXT, started_at REAL, route TEXT, endpoint TEXT, key TEXT, agent TEXT, tags TEXT,
             stream INTEGER, ended TEXT, status INTEGER, failure TEXT, duration REAL, queued REAL, attempts INTEGER,
-            plan TEXT, more TEXT
+            plan INTEGER, more TEXT
         )""",
+        "CREATE TABLE plans (id INTEGER PRIMARY KEY, number INTEGER, at REAL, plan TEXT)",
+        "ALTER TABLE attempts ADD COLUMN plan INTEGER",
     ),
 )
 """Step n leads from version n to n + 1. A step that was released is never changed, only followed by another.
@@ -37,11 +39,13 @@ when); cost is dollars in decimal text, NULL when unknown; how is
 fresh, or how a cut answer was gone on with. A request id may be a client's own, so it is not unique.
 endpoint is `chat`, `embed`, `rerank`, …, NULL in rows from before it was noted.
 agent is the caller's word, NULL where it said none; tags is a JSON array of texts, NULL where there are none.
-requests: a row for each request of which the attempts do not tell all, under the names of `Told`; plan (targets, and
-what was left out, with the Unix time until which) and more (asked, notes, message) are JSON objects, NULL where there
-is nothing to say. Where the first target served, all but ids and plan is NULL: the attempt says it. Kept for some days
-only, see prune.py. Neither table has an index by request_id: where ids are the clients' own, it made a row cost three
-times as much, and reading a million rows takes 0.1 s.
+plans: what was planned, each by a number made of its text: a JSON object with targets, what was left out with the Unix
+time until which, strategy and rule. `attempts.plan` is that number, 0 where all targets of the route were fit and in
+their order, NULL where nobody noted it.
+requests: a row for each request of which its attempts do not tell all, under the names of `Told`; more (asked, notes,
+message) is a JSON object, NULL where there is nothing to say.
+Both are kept for some days only, see prune.py. No table has an index by request_id: where ids are the clients' own, it
+made a row cost three times as much, and reading a million rows takes 0.1 s.
 journals: how far each was brought in, written in the same transaction as the rows, so that no row comes twice.
 """
 

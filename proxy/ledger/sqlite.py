@@ -13,13 +13,12 @@ import stat
 from contextlib import closing
 from pathlib import Path
 
-from proxy.core.choice.choose import Choice
 from proxy.core.outcome import Outcome
-from proxy.core.plan import Plan
 from proxy.core.told import Told
 from proxy.ledger import journal as journals
 from proxy.ledger import why_row
 from proxy.ledger.journal import DEFAULT_SIZE, Journal
+from proxy.ledger.plans import Plans
 from proxy.ledger.prune import USUAL, Kept
 from proxy.ledger.recover import adopt
 from proxy.ledger.row import encode
@@ -39,31 +38,34 @@ class SqliteLedger:
         self._say = say
         self._append = writer.own.append
         self._tells = tells
+        self._plans = Plans(self._put)
         writer.start()
 
     def record(self, outcome: Outcome) -> None:
         """Put one attempt on record: when this returns, `kill -9` of this process no longer loses it."""
-        self._put(encode(outcome))
+        planned = outcome.planned
+        if planned is None:
+            self._put(encode(outcome))
+        else:
+            plan = self._plans.number(planned, outcome.started_at) if self._tells else None
+            self._put(encode(outcome, plan))
 
-    def _put(self, payload: bytes) -> None:
-        if self._append(payload):
+    def _put(self, payload: bytes) -> bool:
+        done = self._append(payload)
+        if done:
             self.stats.recorded += 1
         else:
             self.stats.refused += 1
         if self._writer.asleep:
             self._append = self._writer.wake().append
+        return done
 
     def tell(self, told: Told) -> None:
         """Put on record why a request went where it went, in the same way. It is kept for some days only."""
         if self._tells:
-            self._put(why_row.encode(told))
-
-    def planned(
-        self, request_id: str, started_at: float, plan: Plan, choice: Choice | None, rule: str, clock: float
-    ) -> None:
-        """The same, in short, for one whose first target served: the rest is as its attempt says. As in `Told`."""
-        if self._tells:
-            self._put(why_row.encode_short(request_id, started_at, plan, choice, rule, clock))
+            planned = told.planned
+            plan = None if planned is None else self._plans.number(planned, told.started_at)
+            self._put(why_row.encode(told, plan))
 
     async def close(self) -> None:
         """Write out what is waiting, within 5 seconds. What cannot be written stays in the journal's file."""

@@ -22,6 +22,7 @@ from typing import Any
 
 import orjson
 
+from proxy.ledger.plans import AS_WRITTEN
 from proxy.ledger.recover import recover
 from proxy.ledger.schema import LedgerError, check_version
 
@@ -85,8 +86,8 @@ class Story:
     duration: float | None
     """Seconds."""
     attempts: tuple[Try, ...]
-    usual: bool
-    """All targets of its route were fit for it and in order, and the first one served."""
+    as_written: bool
+    """All targets of its route were fit for it, in their order."""
     queued: float
     """Seconds that it waited for its turn."""
     plan: dict[str, Any] | None
@@ -99,6 +100,11 @@ class Story:
     """Why it was refused without any attempt, in Wayline's words; may be empty."""
     others: int
     """Earlier requests of the same id."""
+
+    @property
+    def usual(self) -> bool:
+        """All targets of its route were fit for it, in their order, and the first one served."""
+        return self.as_written and len(self.attempts) == 1 and self.ended == "served"
 
     @property
     def target(self) -> str:
@@ -159,8 +165,7 @@ def reading(path: str | Path) -> Iterator[sqlite3.Connection]:
         raise LedgerError(f"The ledger {path} cannot be read: {error}.") from error
 
 
-_TOLD = "route, key, agent, tags, endpoint, stream, ended, status, failure, duration, queued, plan, more"
-_TOLD_WIDTH = _TOLD.count(",") + 1
+_TOLD = "plan, route, key, agent, tags, endpoint, stream, ended, status, failure, duration, queued, more"
 _SINCE = 4
 """The schema that has the table `requests`."""
 
@@ -169,21 +174,21 @@ def _story(connection: sqlite3.Connection, wanted: str) -> Story:
     request_id, started_at, others = _find(connection, wanted)
     which = (request_id, started_at)
     rows = connection.execute(
-        f"SELECT {', '.join(_TRY)}, route, key, agent, tags, endpoint, stream FROM attempts "
+        f"SELECT {', '.join(_TRY)}, plan, route, key, agent, tags, endpoint, stream FROM attempts "
         "WHERE request_id = ? AND started_at = ? ORDER BY attempt, id",
         which,
     ).fetchall()
     tries = tuple(_try(row) for row in rows)
     told = connection.execute(
-        f"SELECT {_TOLD} FROM requests WHERE request_id = ? AND started_at = ? ORDER BY id DESC LIMIT 1",
-        which,
+        f"SELECT {_TOLD} FROM requests WHERE request_id = ? AND started_at = ? ORDER BY id DESC LIMIT 1", which
     ).fetchone()
-    *labels, ended, status, failure, duration, queued, plan, more = told or (None,) * _TOLD_WIDTH
-    if ended is None:
-        labels = rows[-1][len(_TRY) :] if rows else ("", "", "", None, "", False)
+    if told is None:
+        labels = rows[-1][len(_TRY) :]
         ended, status, failure, duration = _end_of(tries)
-    route, key, agent, tags, endpoint, stream = labels
-    usual = told is None and len(tries) == 1 and ended == "served" and _kept_since(connection, started_at)
+        queued = more = None
+    else:
+        *labels, ended, status, failure, duration, queued, more = told
+    number, route, key, agent, tags, endpoint, stream = labels
     rest = {} if more is None else orjson.loads(more)
     return Story(
         request_id,
@@ -199,14 +204,22 @@ def _story(connection: sqlite3.Connection, wanted: str) -> Story:
         failure,
         duration,
         tries,
-        usual,
+        number == AS_WRITTEN,
         queued or 0.0,
-        None if plan is None else orjson.loads(plan),
+        _plan(connection, number),
         rest.get("asked", {}),
         tuple((what, whose, words) for what, whose, words in rest.get("notes", ())),
         rest.get("message", ""),
         others,
     )
+
+
+def _plan(connection: sqlite3.Connection, number: int | None) -> dict[str, Any] | None:
+    found = connection.execute("SELECT plan FROM plans WHERE number = ? ORDER BY id DESC LIMIT 1", (number,)).fetchone()
+    if found is None:
+        return None
+    plan: dict[str, Any] = orjson.loads(found[0])
+    return plan
 
 
 def _find(connection: sqlite3.Connection, wanted: str) -> tuple[str, float, int]:
@@ -243,15 +256,9 @@ def _try(row: tuple[Any, ...]) -> Try:
 
 def _end_of(tries: tuple[Try, ...]) -> tuple[str | None, int | None, str | None, float | None]:
     """How a request ended of which only its attempts are on record."""
-    if tries and tries[-1].ended == "served":
+    if tries[-1].ended == "served":
         return "served", 200, None, tries[-1].last
     return None, None, None, None
-
-
-def _kept_since(connection: sqlite3.Connection, started_at: float) -> bool:
-    """Had there been more to tell of it, it would not have been forgotten yet."""
-    oldest = connection.execute("SELECT started_at FROM requests ORDER BY id LIMIT 1").fetchone()
-    return oldest is None or oldest[0] <= started_at
 
 
 def tags_of(text: str | None) -> tuple[str, ...]:

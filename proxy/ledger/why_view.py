@@ -31,9 +31,12 @@ def as_text(story: Story, utc: bool = False) -> Iterator[str]:
     elif story.plan is not None:
         yield from _wrapped(f"  route {story.route}: ", ", ".join(_how_chosen(story.plan)))
         yield from _rows(_targets(story.plan, zone))
+    elif story.as_written:
+        yield f"  route {story.route}: targets as written"
+    elif story.attempts:
+        yield f"  route {story.route}: what was planned is not on record (any more)"
     else:
-        nothing = "nothing was planned" if story.ended and not story.attempts else "what was planned is not on record"
-        yield f"  route {story.route}: {nothing}"
+        yield f"  route {story.route}: nothing was planned"
     for what, whose, words in story.notes:
         yield from _wrapped(f"  {what}: ", f"{whose}: {words}" if whose else words)
     if story.queued:

@@ -96,6 +96,7 @@ class Metrics:
             _,
             _,
             _,
+            _,
         ) = outcome
         cells = self._cells
         try:

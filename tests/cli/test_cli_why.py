@@ -36,6 +36,8 @@ from tests.upstream_answers import error, ok
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "why.md"
 BLOCK = re.compile(r"^```console\n\$ wayline (?P<command>[^\n]+)\n(?P<shown>.*?)^```$", re.M | re.S)
 CAME = datetime(2026, 11, 21, 14, 3, 7, 120_000, UTC).timestamp()
+FREE_AGAIN = CAME + 12 - time.time() + time.monotonic()
+"""On the engine's clock."""
 
 
 def target(name: str) -> Target:
@@ -45,11 +47,12 @@ def target(name: str) -> Target:
 
 GROQ, OPENAI = target("groq/llama-3.3-70b"), target("openai/gpt-4o-mini")
 CHOICE = Choice(
-    Plan((GROQ, OPENAI), (Skipped(target("xai/grok-4"), Standing.COOLING, FailureKind.RATE_LIMITED, 12.0),)),
+    Plan((GROQ, OPENAI), (Skipped(target("xai/grok-4"), Standing.COOLING, FailureKind.RATE_LIMITED, FREE_AGAIN),)),
     left_out=(LeftOut(target("here/smollm2"), "context 8,192 < 30,000"),),
     behind=((OPENAI, "answers up to 16,384 < 20,000"),),
     strategy="cheapest",
     rule=1,
+    use="large",
 )
 SERVED = Outcome(
     request_id="req_9f31c0de",
@@ -106,11 +109,8 @@ TOLD = Told(
     duration=12.004,
     queued=0.32,
     attempts=2,
-    plan=CHOICE.plan,
-    choice=CHOICE,
-    rule="large",
+    planned=CHOICE,
     wish=Wish(max_cost=Decimal("0.05"), exclude=frozenset({"azure"})),
-    clock=0.0,
     notes=(
         Note("queue", "priority normal", "waited 320 ms, 3rd in line"),
         Note("budget", "tag nightly", "$4.20 of $5 a day"),

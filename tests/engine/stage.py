@@ -15,11 +15,9 @@ from proxy.config.load import load, read_secret
 from proxy.config.values import Config
 from proxy.core.call import Headers, HttpCall, Origin
 from proxy.core.chat import ChatRequest, EmbedRequest, Native
-from proxy.core.choice.choose import Choice
 from proxy.core.choice.wish import Wish
 from proxy.core.failure import Failure, FailureKind
-from proxy.core.outcome import Ended, Finish, Outcome
-from proxy.core.plan import Plan
+from proxy.core.outcome import Finish, Outcome
 from proxy.core.told import Told
 from proxy.engine.caller import Won
 from proxy.engine.engine import Engine
@@ -141,33 +139,6 @@ class Books:
         self.outcomes.append(outcome)
 
     def tell(self, told: Told) -> None:
-        self.told.append(told)
-
-    def planned(
-        self, request_id: str, started_at: float, plan: Plan, choice: Choice | None, rule: str, clock: float
-    ) -> None:
-        """As it is told of one that was served by its first target."""
-        told = Told(
-            request_id,
-            started_at,
-            "",
-            "",
-            "",
-            "",
-            (),
-            False,
-            Ended.SERVED,
-            200,
-            None,
-            0.0,
-            0.0,
-            1,
-            plan,
-            choice,
-            rule,
-            None,
-            clock,
-        )
         self.told.append(told)
 
     async def close(self) -> None: ...

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+from proxy.core.choice.choose import Choice
 from proxy.core.choice.wish import Wish
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Ended
+from proxy.core.plan import Plan
 from proxy.core.told import Note, Told
 from tests.engine.stage import Asked, Stage, answer, finish, word
 
@@ -20,8 +22,9 @@ def the_only(stage: Stage) -> Told:
 
 
 def planned(told: Told) -> list[str]:
-    assert told.plan is not None
-    return [target.backend for target in told.plan.targets]
+    planned = told.planned.plan if isinstance(told.planned, Choice) else told.planned
+    assert planned is not None
+    return [target.backend for target in planned.targets]
 
 
 def test_where_the_first_target_serves_its_attempt_says_it_all(on_loop: Story) -> None:
@@ -45,7 +48,8 @@ def test_a_failover_is_told_with_its_plan(on_loop: Story) -> None:
         stage.flights[-1].whole()
         told = the_only(stage)
         assert planned(told) == ["a", "b"]
-        assert (told.ended, told.status, told.attempts, told.choice) == (Ended.SERVED, 200, 2, None)
+        assert (told.ended, told.status, told.attempts) == (Ended.SERVED, 200, 2)
+        assert [one.planned for one in stage.books.outcomes] == [None, None]
 
     on_loop(story)
 
@@ -55,14 +59,15 @@ def test_a_target_that_is_out_of_order_is_told_with_its_time(on_loop: Story) -> 
         stage = Stage("ab", direct=True)
         stage.fails("a")
         stage.books.told.clear()
+        stage.books.outcomes.clear()
         for _ in range(2):
             stage.ask(stream=False)
             stage.flights[-1].whole()
-        assert len(stage.books.told) == 2, "each of them, though they share a plan"
-        told = stage.books.told[-1]
-        assert planned(told) == ["b"] and told.plan is not None
-        (skipped,) = told.plan.skipped
-        assert skipped.target.backend == "a" and skipped.until > told.clock
+        assert stage.books.told == [], "its attempt knows its plan"
+        plan, same = (one.planned for one in stage.books.outcomes)
+        assert plan is same and isinstance(plan, Plan)
+        (skipped,) = plan.skipped
+        assert [target.backend for target in plan.targets] == ["b"] and skipped.target.backend == "a"
 
     on_loop(story)
 
@@ -74,7 +79,7 @@ def test_a_target_elsewhere_that_is_out_of_order_is_nothing_to_tell(on_loop: Sto
         stage.books.told.clear()
         stage.ask(stream=False)
         stage.flights[-1].whole()
-        assert stage.books.told == []
+        assert stage.books.told == [] and stage.books.outcomes[-1].planned is None
 
     on_loop(story)
 
@@ -87,12 +92,25 @@ def test_a_choice_is_told_with_strategy_rule_and_wish(on_loop: Story) -> None:
         stage.ask(stream=False, wish=wish)
         stage.flights[-1].whole()
         told = the_only(stage)
-        assert told.choice is not None
-        assert (told.choice.strategy, told.choice.rule, told.rule) == ("cheapest", 0, "cheapest")
-        assert [(one.target.backend, one.reason) for one in told.choice.left_out] == [("b", "excluded")]
+        choice = told.planned
+        assert isinstance(choice, Choice) and stage.books.outcomes[-1].planned is choice
+        assert (choice.strategy, choice.rule, choice.use) == ("cheapest", 0, "cheapest")
+        assert [(one.target.backend, one.reason) for one in choice.left_out] == [("b", "excluded")]
         assert told.wish == wish and told.tags == ("night",)
         (end,) = stage.books.finishes
         assert (end.strategy, end.rule) == ("cheapest", 1)
+
+    on_loop(story)
+
+
+def test_a_choice_alone_needs_no_more_than_its_attempt(on_loop: Story) -> None:
+    def story() -> None:
+        stage = Stage([{"target": "a/m", "weight": 3}, "b"], strategy="weighted")
+        for _ in range(2):
+            stage.ask(stream=False, wish=Wish(agent="scout"))
+            stage.flights[-1].whole()
+        assert stage.books.told == []
+        assert all(isinstance(one.planned, Choice) for one in stage.books.outcomes)
 
     on_loop(story)
 
@@ -103,7 +121,7 @@ def test_what_is_refused_before_any_attempt_is_told(on_loop: Story) -> None:
         stage.ask(stream=False, wish=Wish(exclude=frozenset({"a", "b"})))
         told = the_only(stage)
         assert (told.ended, told.status, told.failure) == (Ended.FAILED, 400, FailureKind.UNSUPPORTED)
-        assert told.attempts == 0 and told.choice is not None and len(told.choice.left_out) == 2
+        assert told.attempts == 0 and isinstance(told.planned, Choice) and len(told.planned.left_out) == 2
         assert told.message == "", "each target's reason says it; such a message may hold words of the request"
 
     on_loop(story)
@@ -150,7 +168,7 @@ def test_one_that_is_not_let_in_is_told_with_our_words(on_loop: Story) -> None:
         failure = Failure(FailureKind.RATE_LIMITED, "60 of 60 requests a minute", retry_after=2.0, ours=True)
         asked.exchange.refuse(failure)
         told = the_only(stage)
-        assert (told.plan, told.choice, told.attempts, told.status) == (None, None, 0, 429)
+        assert (told.planned, told.attempts, told.status) == (None, 0, 429)
         assert told.message == "60 of 60 requests a minute"
         assert one == [asked.exchange]
 

@@ -14,7 +14,6 @@ import pytest
 from proxy.core.outcome import Ended, Outcome
 from proxy.core.price import Price, cost
 from proxy.core.usage import Usage
-from proxy.ledger import why_row
 
 PRICE = Price(Decimal("0.15"), Decimal("0.60"), Decimal("0.075"), origin="genai-prices", dated="2024-07-18")
 USAGE = Usage(120, 45, 20)
@@ -55,12 +54,6 @@ class Heard:
 
     def names(self) -> list[str]:
         return [name for _, name, _ in self.events]
-
-
-@pytest.fixture(autouse=True)
-def nothing_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test's clock is its own, and with it the moments in a plan that was written down once for many requests."""
-    monkeypatch.setattr(why_row, "_plans", {})
 
 
 @pytest.fixture(scope="session")

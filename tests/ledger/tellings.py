@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from proxy.core.choice.choose import Choice
 from proxy.core.choice.sifting import LeftOut
 from proxy.core.choice.wish import Wish
@@ -14,8 +16,8 @@ from proxy.core.told import Told
 
 STARTED = 1_790_000_000.25
 """As of the outcomes in conftest.py."""
-CLOCK = 500.0
-"""The same moment on the engine's clock."""
+FREE_AGAIN = time.monotonic() + 3600.0
+"""On the engine's clock."""
 
 
 def target(name: str) -> Target:
@@ -27,11 +29,12 @@ def target(name: str) -> Target:
 FIRST, SECOND, THIRD = target("openai/gpt-4o-mini"), target("groq/llama"), target("here/smollm2")
 PLAN = Plan((FIRST, SECOND))
 CHOICE = Choice(
-    Plan((FIRST, SECOND), (Skipped(target("xai/grok"), Standing.COOLING, FailureKind.RATE_LIMITED, CLOCK + 12),)),
+    Plan((FIRST, SECOND), (Skipped(target("xai/grok"), Standing.COOLING, FailureKind.RATE_LIMITED, FREE_AGAIN),)),
     left_out=(LeftOut(THIRD, "context 8,192 < 30,000"),),
     behind=((SECOND, "answers up to 4,096 < 5,000"),),
     strategy="cheapest",
     rule=1,
+    use="large",
 )
 TOLD = Told(
     request_id="req-1",
@@ -48,13 +51,10 @@ TOLD = Told(
     duration=1.5,
     queued=0.0,
     attempts=1,
-    plan=PLAN,
-    choice=None,
-    rule="",
+    planned=PLAN,
     wish=None,
-    clock=CLOCK,
 )
-CHOSEN = TOLD._replace(plan=CHOICE.plan, choice=CHOICE, rule="large", wish=Wish(exclude=frozenset({"azure"})))
+CHOSEN = TOLD._replace(planned=CHOICE, wish=Wish(exclude=frozenset({"azure"})))
 REFUSED = TOLD._replace(
     ended=Ended.FAILED, status=400, failure=FailureKind.UNSUPPORTED, attempts=0, duration=0.0004, stream=False
 )

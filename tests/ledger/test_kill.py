@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import sqlite3
 import subprocess
@@ -20,6 +21,8 @@ from proxy.ledger.sqlite import open_ledger
 _SERVER = """
 import itertools, os, sys, time
 from proxy.core.outcome import Ended, Outcome
+from proxy.core.plan import Plan
+from proxy.core.route import Target
 from proxy.core.told import Told
 from proxy.ledger import writer
 from proxy.ledger.sqlite import open_ledger
@@ -30,8 +33,8 @@ for number in itertools.count():
     name = f"{os.getpid()}-{sys.argv[2]}-{number}"
     ledger.record(Outcome(name, 1, "chat", "a/b", "a", Ended.SERVED, None, 200, False, 1.0, 0.0, None, None, 1.0,
                           None, None, None, False, "", ""))
-    ledger.tell(Told(name, time.time(), "chat", "chat", "", "", (), False, Ended.SERVED, 200, None, 1.0, 0.0, 2, None,
-                     None, "", None, 0.0))
+    ledger.tell(Told(name, time.time(), "chat", "chat", "", "", (), False, Ended.SERVED, 200, None, 1.0, 0.0, 2,
+                     Plan((Target(name, "a", "b"),)), None))
     if not ledger.stats.lost:
         os.write(1, name.encode() + b"\\n")
 """
@@ -66,6 +69,10 @@ def _check(database: Path, acknowledged: list[str]) -> None:
             found = Counter(name for (name,) in connection.execute(f"SELECT request_id FROM {table}"))
             assert [name for name in acknowledged if name not in found] == []
             assert [name for name, times in found.items() if times > 1] == []
+        plans = dict(connection.execute("SELECT number, plan FROM plans"))
+        numbers = dict(connection.execute("SELECT request_id, plan FROM requests"))
+        for name in acknowledged:
+            assert json.loads(plans[numbers[name]]) == {"targets": [name]}, "what a row speaks of is there too"
 
 
 def test_kill_9_again_and_again(database: Path) -> None:

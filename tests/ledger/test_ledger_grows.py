@@ -38,10 +38,11 @@ def test_a_row_that_an_older_version_left_in_its_journal_is_brought_in(served: O
     old = orjson.dumps(orjson.loads(encode(served._replace(agent="scout")))[:width])
     row = dict(zip(COLUMNS.split(", "), decode(old), strict=True))
     assert (row["endpoint"], row["agent"]) == (None if width == 26 else "chat", None)
+    assert row["plan"] is None, "nobody noted it, so that nothing is claimed of it"
     assert row["how"] == "fresh"
 
 
-@pytest.mark.parametrize("width", [25, 28, WIDTH + 1])
+@pytest.mark.parametrize("width", [25, 28, 29, WIDTH + 1])
 def test_what_no_version_wrote_is_no_row(width: int) -> None:
     with pytest.raises(ValueError, match="not a row"):
         decode(orjson.dumps([None] * width))

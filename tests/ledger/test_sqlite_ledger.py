@@ -64,6 +64,7 @@ def test_every_field_of_an_outcome_is_on_record(database: Path, served: Outcome,
         "endpoint": "chat",
         "agent": "scout",
         "tags": '["nightly","team"]',
+        "plan": 0,
     }
     assert price == {
         "input": "0.15",

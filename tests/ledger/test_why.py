@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import time
 from contextlib import closing
@@ -14,13 +15,14 @@ import pytest
 
 from proxy.core.failure import FailureKind
 from proxy.core.outcome import Ended, How, Outcome
+from proxy.core.plan import Plan
 from proxy.core.told import Note, Told
 from proxy.core.usage import Source, Usage
 from proxy.ledger.schema import MIGRATIONS, LedgerError
 from proxy.ledger.sqlite import open_ledger
 from proxy.ledger.why import NoStory, Story, story
 from proxy.ledger.why_view import as_text
-from tests.ledger.tellings import CHOSEN, PLAN, REFUSED, STARTED, TOLD
+from tests.ledger.tellings import CHOICE, CHOSEN, FREE_AGAIN, PLAN, REFUSED, STARTED, TOLD
 
 NOON = float(int(time.time()))
 """Of a made-up day: what is old is forgotten."""
@@ -46,9 +48,8 @@ def text(found: Story) -> list[str]:
     """Without the moments, which are others each time."""
     lines = list(as_text(found, utc=True))
     assert max(map(len, lines)) <= 100
-    clock = time.strftime("%H:%M:%S", time.gmtime(NOON + 12))
     moment = time.strftime("%Y-%m-%d %H:%M:%S.000", time.gmtime(NOON))
-    return [line.replace(clock, "HH:MM:SS").replace(moment, "MOMENT") for line in lines]
+    return [re.sub(r"until [0-9:]{8}$", "until HH:MM:SS", line.replace(moment, "MOMENT")) for line in lines]
 
 
 def the_story(database: Path, request_id: str = "req-1") -> Story:
@@ -87,7 +88,7 @@ def test_a_failover(database: Path, served: Outcome) -> None:
             model="",
         ),
         served._replace(attempt=2, sent=10.001, first_byte=10.3, first_content=10.31, last=11.5),
-        TOLD._replace(duration=11.5, attempts=2, plan=PLAN._replace(targets=PLAN.targets[::-1])),
+        TOLD._replace(duration=11.5, attempts=2, planned=PLAN._replace(targets=PLAN.targets[::-1])),
     )
     assert text(the_story(database)) == [
         "req-1  MOMENT  chat, streamed, key team-a, agent scout, tags nightly team",
@@ -115,28 +116,19 @@ def test_a_choice_with_targets_that_were_left_out(database: Path, served: Outcom
     ]
 
 
-def test_a_choice_whose_first_target_served_is_told_in_short(database: Path, served: Outcome) -> None:
-    async def record() -> None:
-        ledger = open_ledger(database)
-        ledger.record(served._replace(started_at=NOON))
-        assert CHOSEN.plan is not None
-        ledger.planned("req-1", NOON, CHOSEN.plan, CHOSEN.choice, "large", CHOSEN.clock)
-        await ledger.close()
-
-    asyncio.run(record())
+def test_a_choice_whose_first_target_served_needs_no_row_of_its_own(database: Path, served: Outcome) -> None:
+    put(database, served._replace(planned=CHOICE))
     found = the_story(database)
     assert (found.ended, found.status, found.duration, found.route) == ("served", 200, 1.5, "chat")
-    shown = text(found)
+    assert not found.usual
     put(database, served._replace(request_id="in-full"), CHOSEN._replace(request_id="in-full", wish=None))
-    assert shown[1:] == text(the_story(database, "in-full"))[1:]
+    assert text(found)[1:] == text(the_story(database, "in-full"))[1:]
     assert found.tags == the_story(database, "in-full").tags
 
 
 def test_one_that_was_refused_because_no_target_was_fit(database: Path) -> None:
-    choice = CHOSEN.choice
-    assert choice is not None
-    none_left = choice._replace(plan=choice.plan._replace(targets=(), skipped=()), behind=(), rule=None)
-    put(database, REFUSED._replace(plan=none_left.plan, choice=none_left))
+    none_left = CHOICE._replace(plan=Plan(()), behind=(), rule=None)
+    put(database, REFUSED._replace(planned=none_left))
     assert text(the_story(database)) == [
         "req-1  MOMENT  chat, key team-a, agent scout, tags nightly team",
         "  route chat: strategy cheapest",
@@ -156,7 +148,12 @@ def test_one_that_waited_and_one_that_limits_refused(database: Path, served: Out
         served._replace(sent=0.32),
         TOLD._replace(queued=0.32, notes=notes),
         REFUSED._replace(
-            request_id="req-2", status=429, plan=None, notes=notes[:1], failure=FailureKind.RATE_LIMITED, message="full"
+            request_id="req-2",
+            status=429,
+            planned=None,
+            notes=notes[:1],
+            failure=FailureKind.RATE_LIMITED,
+            message="full",
         ),
     )
     assert text(the_story(database))[1:8] == [
@@ -211,16 +208,26 @@ def test_one_that_has_not_ended_is_not_told_as_if_it_had(database: Path, served:
     put(database, served._replace(ended=Ended.FAILED, failure=FailureKind.RESET, cost=None))
     found = the_story(database)
     assert (found.ended, found.status, found.usual) == (None, None, False)
-    assert text(found)[1] == "  route chat: what was planned is not on record"
+    assert text(found)[1] == "  route chat: targets as written"
     assert text(found)[-1] == "  no end on record: it is still on its way, or its server was killed"
 
 
 def test_of_what_is_forgotten_nothing_is_claimed(database: Path, served: Outcome) -> None:
-    """A plain attempt from before the oldest record may have been chosen by a strategy."""
-    put(database, served, TOLD._replace(request_id="other", started_at=STARTED + 1))
+    put(database, served._replace(planned=CHOICE))
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("DELETE FROM plans")
+        connection.commit()
     found = the_story(database)
     assert not found.usual
-    assert text(found)[1] == "  route chat: what was planned is not on record"
+    assert text(found)[1] == "  route chat: what was planned is not on record (any more)"
+
+
+def test_of_what_an_older_version_wrote_nothing_is_claimed(database: Path, served: Outcome) -> None:
+    put(database, served)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("UPDATE attempts SET plan = NULL")
+        connection.commit()
+    assert not the_story(database).usual
 
 
 def test_the_beginning_of_an_id_is_enough_where_only_one_begins_so(database: Path, served: Outcome) -> None:
@@ -250,7 +257,9 @@ def test_json_says_the_same(database: Path, served: Outcome) -> None:
     put(database, served._replace(cost=Decimal("1E-7")), CHOSEN)
     document = orjson.loads(orjson.dumps(the_story(database).as_json()))
     assert document["cost"] == document["attempts"][0]["cost"] == "0.0000001"
-    assert document["plan"]["left_out"][0] == ["xai/grok", "cooling (rate_limited)", NOON + 12]
+    name, reason, until = document["plan"]["left_out"][0]
+    assert (name, reason) == ("xai/grok", "cooling (rate_limited)")
+    assert until - time.time() == pytest.approx(FREE_AGAIN - time.monotonic(), abs=2.0)
     assert (document["ended"], document["target"], document["tags"]) == (
         "served",
         "openai/gpt-4o-mini",
