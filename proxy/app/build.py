@@ -113,12 +113,12 @@ class Builder:
         target = replace(base, name=model, model=rest)
         known = self._named.get(model)
         if known is None:
-            road = self.road(Route(model, (target,)))
+            road = self.road(Route(model, (target,), screen=self._config.screen))
             self._gates.of(model).limit = limit_of(backend, target)
             return road
         if target.price is None and known.price is not None and known.price.origin == "genai-prices":
             target = replace(target, price=known.price)  # what it costs does not depend on the route
-        return self.road(Route(model, (target,)))
+        return self.road(Route(model, (target,), screen=self._config.screen))
 
     def _lane(self, target: Target) -> Lane:
         backend = self._config.backends[target.backend]

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from proxy.config.abilities import ability_of, declared
 from proxy.config.address import is_loopback
 from proxy.config.admin import admin_of
+from proxy.config.attending import attending_of, feedback_of, screen_of, unsafe
 from proxy.config.check import Found
 from proxy.config.databases import ledger_of, state_of
 from proxy.config.health import alerting_of, probe_of
@@ -45,7 +46,11 @@ def build(top: Found, source: str) -> Config:
     left_out: list[LeftOut] = []
     queue = queue_of(plain)
     routes = {
-        name: replace(_route(name, route, backends, settings, left_out), queue=queue_of(route, queue))
+        name: replace(
+            _route(name, route, backends, settings, left_out),
+            queue=queue_of(route, queue),
+            **attending_of(route, plain),
+        )
         for name, route in plain["routes"].items()
     }
     direct = {b.name: _target(b, "", [settings[b.name]]) for b in backends.values() if not b.missing}
@@ -68,6 +73,8 @@ def build(top: Found, source: str) -> Config:
         direct_targets=MappingProxyType(direct),
         tokenizers=plain.get("tokenizers", False),
         store=Store(**plain["store"]) if "store" in plain else None,
+        screen=screen_of({}, plain["screen"]) if "screen" in plain else None,
+        feedback=feedback_of(plain),
         log=plain.get("log", "auto"),
         source=source,
     )
@@ -132,6 +139,8 @@ def _route(
         backend = backends[backend_name]
         if backend.missing:
             left_out.append(LeftOut(name, own["target"], why_missing(backend.missing)))
+        elif (why := unsafe(plain, own)) is not None:
+            left_out.append(LeftOut(name, own["target"], why))
         else:
             targets.append(_target(backend, model, [settings[backend_name], plain, own]))
     return Route(

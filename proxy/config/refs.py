@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from proxy.config import choosing, limiting, money
+from proxy.config import attending, choosing, limiting, money
 from proxy.config.address import exposed, is_loopback
 from proxy.config.admin import admin_problems
 from proxy.config.check import OUTSIDE, Found
@@ -25,6 +25,7 @@ def problems(top: Found, has_keys: Callable[[str], bool] = lambda _: False) -> I
     yield from admin_problems(top)
     yield from limiting.problems(top)
     yield from money.problems(top)
+    yield from attending.problems(top)
     backends = top.get("backends")
     if backends is not None:
         yield from _one_or_several_keys(backends)

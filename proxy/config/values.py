@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.core.key import Key
 from proxy.core.limiting.values import NONE, Adaptive, Limits, Queue, Rate
 from proxy.core.money.budget import NO_TERMS, Budget, Terms
+from proxy.core.quality.policy import Feedback
 from proxy.core.route import Route, Target
 from proxy.core.secret import Secret
 from proxy.core.vitals.policy import Alerting
+
+if TYPE_CHECKING:
+    from proxy.core.screen.policy import Screen
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,10 @@ class Config:
     """Path of the database of what outlives a process besides; `None`: nothing does."""
     admin: Admin | None = None
     """`None`: there is no admin API."""
+    screen: Screen | None = None
+    """What is looked for in what goes to targets without a route; routes have their own."""
+    feedback: Feedback | None = Feedback()
+    """`None`: callers cannot rate their requests."""
     log: str = "auto"
     """`auto` (pretty on a terminal, else JSON), `json` or `pretty`."""
     source: str = ""

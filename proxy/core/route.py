@@ -106,8 +106,6 @@ class Target:
     """It runs on this machine."""
     probe: Probe | None = None
     """How it is asked whether it is up; `None`: it is not."""
-    safety: int | None = None
-    """The operator's rating of its model, from 0 to 10."""
 
 
 @dataclass(frozen=True, slots=True)

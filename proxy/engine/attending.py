@@ -20,7 +20,8 @@ from proxy.core.quality.answers import of_native, of_whole
 from proxy.core.quality.assess import assess
 from proxy.core.relay import RELAYS, RelayRequest
 from proxy.core.screen.moderated import categories
-from proxy.core.screen.policy import Finding, Rule, Side, decided
+from proxy.core.screen.policy import Side
+from proxy.core.screen.rule import Finding, Rule, decided
 from proxy.core.screen.texts import asked
 from proxy.core.told import Note
 from proxy.engine.assessing import Assessed

@@ -16,7 +16,8 @@ import orjson
 
 from proxy.core.failure import Failure
 from proxy.core.screen.along import Along, Mark
-from proxy.core.screen.policy import Finding, Screen, decided
+from proxy.core.screen.policy import Screen
+from proxy.core.screen.rule import Finding, decided
 from proxy.core.screen.texts import added, answered
 from proxy.engine.caller import Caller, Won
 from proxy.inbound.chunks import chunks_in, completion_in

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from proxy.config.spec.admin import ADMIN
+from proxy.config.spec.attending import ATTENDING, FEEDBACK_OF_ALL, SAFETY, SCREEN_OF_ALL
 from proxy.config.spec.backends import BACKENDS, LINE
 from proxy.config.spec.choosing import GROUP, WEIGHT, choosing
 from proxy.config.spec.health import ALERTS, PROBE
@@ -112,6 +113,7 @@ TARGET = Either(
             limits("What it is sent; at its limit it is passed over.", at_once=False),
             PREFILL,
             PROBE,
+            SAFETY,
             *SETTINGS,
         ),
     ),
@@ -159,6 +161,7 @@ ROUTE = Table(
         limits("What may be asked of it."),
         budgets("What may be spent by it."),
         queue("Instead of that at the top; false: nobody waits."),
+        *ATTENDING,
         *SETTINGS,
     ),
 )
@@ -186,6 +189,8 @@ TOP = Table(
             "without it they are refused (docs/limits.md)."
         ),
         TOP_BUDGETS,
+        SCREEN_OF_ALL,
+        FEEDBACK_OF_ALL,
         ALERTS,
         Key("cors", CORS, "Which web pages may call; without it none."),
         Key("admin", ADMIN, "An API and a page for operators, with keys of their own; without it there is none."),

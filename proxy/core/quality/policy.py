@@ -23,3 +23,15 @@ class Quality:
     """Of the evaluated answers."""
     judge_budget: Decimal | None = None
     """US dollars a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What callers may say of their requests afterwards."""
+
+    comments: bool = False
+    """Comments are stored, not only scores."""
+    within: float = 24 * 3600.0
+    """Seconds after a request in which it can be rated."""
+    days: int = 30
+    """How long a rating is stored."""

@@ -4,63 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from proxy.core.screen.patterns import Pattern, compiled
 from proxy.core.screen.patterns import found as found_by_pattern
+from proxy.core.screen.rule import DELAY, HOLD, Finding, Rule
 from proxy.core.screen.terms import Term, Terms, term_of
-
-SEVERITIES = ("low", "medium", "high")
-ACTIONS = ("refuse", "flag")
-HOLD = 64
-DELAY = 0.2
-
-
-class Rule(NamedTuple):
-    """What is looked for, and what follows. With `on` it looks for nothing itself: it says what follows a category."""
-
-    name: str
-    category: str
-    """Of a moderation's rule empty: as the moderation says."""
-    severity: str = "high"
-    terms: tuple[str, ...] = ()
-    patterns: tuple[str, ...] = ()
-    moderation: str = ""
-    """A route that is asked at `/v1/moderations`."""
-    above: float | None = None
-    """Score of a moderation's category from which it counts; `None`: where the moderation flags it."""
-    unavailable: str = "refuse"
-    """`refuse` or `pass`: where the moderation does not answer."""
-    action: str = "refuse"
-    use: str = ""
-    """A route that answers instead."""
-    resources: str = ""
-    """A text that is added to the answer."""
-    on: str = ""
-
-
-class Finding(NamedTuple):
-    """Something was found: never what, only by which rule. `action`: refuse, flag or use."""
-
-    rule: str
-    category: str
-    severity: str
-    action: str
-    use: str = ""
-    resources: str = ""
 
 
 class Side:
     """The rules for requests, or those for answers."""
 
-    __slots__ = ("_by_name", "_finders", "_on", "asks", "patterns", "terms")
+    __slots__ = ("_finders", "_when", "asks", "patterns", "terms")
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         """Raises `ValueError` for a pattern that is none."""
         rules = tuple(rules)
-        self._on = tuple(rule for rule in rules if rule.on)
-        self._finders = tuple(rule for rule in rules if not rule.on)
-        self._by_name = {rule.name: place for place, rule in enumerate(self._finders)}
+        self._when = tuple(rule for rule in rules if rule.when)
+        self._finders = tuple(rule for rule in rules if not rule.when)
         terms: list[Term] = []
         patterns: list[Pattern] = []
         for place, rule in enumerate(self._finders):
@@ -94,19 +54,14 @@ class Side:
         return tuple(self.finding(rule, rule.category) for rule in rules)
 
     def finding(self, rule: Rule, category: str) -> Finding:
-        """What follows where this rule found this category: what an `on` says of it, else the rule itself."""
-        said = next((one for one in self._on if _covers(one.on, category)), rule)
+        """What follows where this rule found this category: what a `when` says of it, else the rule itself."""
+        said = next((one for one in self._when if _covers(one.when, category)), rule)
         action = "use" if said.use else said.action
         return Finding(rule.name, category, rule.severity, action, said.use, said.resources)
 
 
-def _covers(on: str, category: str) -> bool:
-    return category == on or category.startswith(f"{on}/")
-
-
-def decided(findings: Iterable[Finding]) -> Finding | None:
-    """The first one that refuses, or sends elsewhere; `None`: none does."""
-    return next((one for one in findings if one.action != "flag"), None)
+def _covers(when: str, category: str) -> bool:
+    return category == when or category.startswith(f"{when}/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from proxy.core.screen.along import Along, Mark
 from proxy.core.screen.fold import loose, plain
-from proxy.core.screen.policy import HOLD, Rule, Side
+from proxy.core.screen.policy import Side
+from proxy.core.screen.rule import HOLD, Rule
 
 TERMS = ("bomb", "kill yourself", "bom*", "*cide", "c++", "ab", "aba", "爆弾", "don't")
 SIDE = Side([Rule(f"r{place}", "c", terms=(term,)) for place, term in enumerate(TERMS)])
