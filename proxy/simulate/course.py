@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from proxy.app.build import limit_of
+from proxy.app.build import adaptive_of, limit_of
 from proxy.app.custom import function_of
 from proxy.backends.registry import bind
 from proxy.config.values import Config
@@ -14,6 +14,7 @@ from proxy.core.choice.facts import Facts
 from proxy.core.choice.ranking import Custom
 from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import NONE, Wish
+from proxy.core.limiting.adaptive import Sample
 from proxy.core.plan import vectors_of
 from proxy.core.route import Route, Target
 from proxy.engine.gate import Gate
@@ -35,20 +36,33 @@ class Spot:
         self.prefills = prefills
         """It goes on with an answer that is given to it."""
 
-    def enter(self) -> bool:
-        """Take a place in both, or in none."""
+    @property
+    def full(self) -> bool:
+        """One of them has no place left."""
         own, backend = self.gates
-        if own.full or backend.full:
-            return False
+        return own.full or backend.full
+
+    def enter(self) -> None:
+        """Take a place in both."""
+        own, backend = self.gates
         own.busy += 1
         backend.busy += 1
-        return True
 
     def leave(self) -> None:
         """Give them back."""
         own, backend = self.gates
         own.busy -= 1
         backend.busy -= 1
+
+    @property
+    def adapts(self) -> bool:
+        """How many places there are is found by trying."""
+        return any(gate.adaptive is not None for gate in self.gates)
+
+    def learn(self, seconds: float, sent: float, now: float, *, stream: bool, refused: bool) -> None:
+        """An attempt has ended here; `seconds` as `Limiter` compares them."""
+        for gate in self.gates:
+            gate.learn(Sample(seconds, 0 if stream or refused else 1, gate.busy + 1, sent, refused), now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,8 @@ class Course:
     """Tokens of input that fit every target."""
     fit: bool
     """No target is known to make only what is not asked for."""
+    learns: bool
+    """Some group of it goes by `ucb`."""
     fewer: dict[tuple[str, ...], Route] = field(default_factory=dict)
 
     def asked(self, one: Asking) -> Asked:
@@ -137,8 +153,11 @@ class Courses:
         if target.name in self.spots:
             return  # of a target that several routes name, the first one says its limit
         backend = self.config.backends[target.backend]
-        own = self._gates.setdefault(target.name, Gate(limit_of(backend, target)))
-        shared = self._gates.setdefault(backend.name, Gate(backend.concurrency))
+        own, shared = Gate(limit_of(backend, target)), self._gates.get(backend.name)
+        own.adapt(adaptive_of(backend, target))
+        if shared is None:
+            shared = self._gates[backend.name] = Gate(backend.concurrency)
+            shared.adapt(backend.adaptive)
         prefills = bind(backend, target).prefill is not None
         self.spots[target.name] = Spot(target, (own, shared), prefills=prefills)
 
@@ -148,4 +167,6 @@ def _course(route: Route, custom: Custom | None, *, chat: bool) -> Course:
     contexts = [one.context for one in abilities if one.context is not None]
     fit = not any(one.can("embeddings") if chat else one.can("embeddings") is False for one in abilities)
     total = max((target.timeouts.total for target in route.targets), default=1.0)
-    return Course(route, custom, total, usual(route), min(contexts, default=1 << 62) if chat else 1 << 62, fit)
+    short = min(contexts, default=1 << 62) if chat else 1 << 62
+    learns = route.policy is not None and "ucb" in route.policy.strategies
+    return Course(route, custom, total, usual(route), short, fit, learns)

@@ -10,16 +10,16 @@ from proxy.core.choice.choose import Choice, refused
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Ended, How, Outcome
 from proxy.core.plan import asked_for_time, fallen_ill, to_go_on
-from proxy.core.route import OnCut
+from proxy.core.route import OnCut, Target
 from proxy.core.usage import Usage
 from proxy.core.ways import Partial, Way, ways
+from proxy.engine.limiter import BY_LIMITS, REFUSED, TAKES_LIKE
 from proxy.simulate.course import Course, Spot
+from proxy.simulate.entering import AGAIN, CONTENT, ENDS, HEDGE, LATE, LEAVES, OPENS, TIRED, Entering
 from proxy.simulate.fate import Fate, partly
 from proxy.simulate.record import Asking
 from proxy.simulate.world import World
 
-ENDS, CONTENT, AGAIN, HEDGE, LATE, LEAVES = range(6)
-"""What happens at a time."""
 FULL = Failure(FailureKind.BUSY, "no place is free")
 TOO_LATE = Failure(FailureKind.TOTAL_TIMEOUT, "the request's total time is over")
 _FAILED = {kind: Failure(kind, "as on record") for kind in FailureKind}
@@ -37,32 +37,14 @@ class Flight(NamedTuple):
     how: How
 
 
-class Journey:
+class Journey(Entering):
     """Told of its times by `Run`."""
 
-    __slots__ = (
-        "_anyway",
-        "_choice",
-        "_content",
-        "_course",
-        "_deadline",
-        "_flights",
-        "_given",
-        "_one",
-        "_sent",
-        "_served",
-        "_state",
-        "_world",
-    )
+    __slots__ = ("_anyway", "_choice", "_content", "_flights", "_given", "_served")
 
     def __init__(self, world: World, course: Course, one: Asking) -> None:
-        self._world = world
-        self._course = course
-        self._one = one
-        self._deadline = one.at + course.total
+        super().__init__(world, course, one)
         self._flights: dict[int, Flight] = {}
-        self._sent: list[tuple[str, How]] = []
-        """Where it went, in order."""
         self._given = 0
         """Tokens of the answer that the client has from attempts that were cut."""
         self._content: float | None = None
@@ -72,13 +54,11 @@ class Journey:
         self._anyway = False
         self._choice: Choice | None = None
 
-    def start(self) -> None:
-        """Chosen for, and sent."""
+    def _set_out(self) -> None:
         world, course = self._world, self._course
         route = course.route
-        world.entered(route)
         asked = course.asked(self._one)
-        if route.policy is None and asked.plain and not world.trouble and route.targets:
+        if route.policy is None and asked.plain and not (world.trouble or world.closed) and route.targets:
             self._state, commands = course.usual.begun
             self._run(commands)
             return
@@ -99,7 +79,13 @@ class Journey:
 
     def happens(self, what: int, number: int) -> None:
         """It is time."""
-        if self._state.phase is machine.Phase.OVER:
+        if what == OPENS:
+            if self._world.limits is not None:
+                self._world.limits.wake()
+            return
+        if self._waits and what in (TIRED, LEAVES):
+            self._gives_up(what)
+        if self._state.phase is machine.Phase.OVER or what == TIRED:
             return
         if what == ENDS:
             flight = self._flights.get(number)
@@ -191,9 +177,11 @@ class Journey:
                 self._feed(machine.Full(number, ill))
                 return
         spot = world.spots[name]
-        if not spot.enter():
-            self._feed(machine.Full(number, FULL))
+        short = FULL if spot.full else self._reserve(target, number)
+        if short is not None:
+            self._feed(machine.Full(number, short))
             return
+        spot.enter()
         route = self._course.route
         fate = world.fates.of(one, target, route.name, how, self._sent.count((name, how)), now, self._given)
         self._flights[number] = Flight(spot, fate, now, how)
@@ -212,6 +200,12 @@ class Journey:
                 world.at(now + fate.first, self, CONTENT, number)
             if number == 1:
                 world.at(now + (world.p95(name) if hedge.after is None else hedge.after), self, HEDGE)
+
+    def _reserve(self, target: Target, number: int) -> Failure | None:
+        limits = self._world.limits
+        if limits is None or self._held is None:
+            return None
+        return limits.reserve(self._held, target, number, self._world.now)
 
     def _record(self, number: int, ended: Ended, failure: Failure | None) -> None:
         flight = self._flights.pop(number)
@@ -232,8 +226,26 @@ class Journey:
         if self._choice is not None:
             outcome = self._outcome(flight, number, ended, kind, usage, first, cost)
             world.learn(self._course, outcome, spot, self._choice.strategy)
+        limits = world.limits
+        if spot.adapts:
+            self._learn(flight, ended, kind, first, usage)
+        if limits is not None and self._held is not None:
+            limits.settle(self._held, number, usage)
+            self._stir(limits)
         paid = usage is not None or ended is not Ended.FAILED
         world.tally.attempt(target.name, ended, cost, first, took, paid=paid)
+
+    def _learn(
+        self, flight: Flight, ended: Ended, kind: FailureKind | None, first: float | None, usage: Usage | None
+    ) -> None:
+        """Its place learns how many there may be."""
+        one, refused_there = self._one, kind in REFUSED
+        if not refused_there and (ended is not Ended.SERVED or first is None):
+            return
+        seconds = first or 0.0
+        if not one.stream:
+            seconds /= TAKES_LIKE + (0 if usage is None else usage.output)
+        flight.spot.learn(seconds, flight.began, self._world.now, stream=one.stream, refused=refused_there)
 
     def _outcome(
         self,
@@ -273,8 +285,13 @@ class Journey:
 
     def _close(self, command: machine.Deliver | machine.Refuse | machine.Break | machine.Vanish) -> None:
         world, one = self._world, self._one
+        if isinstance(command, machine.Refuse) and self._waits_for_place(command.failure):
+            return
+        if world.limits is not None:
+            self._over(world.limits)
         if not isinstance(command, machine.Deliver):
-            world.tally.unanswered(left=isinstance(command, machine.Vanish))
+            refused_here = isinstance(command, machine.Refuse) and not self._sent and command.failure.kind in BY_LIMITS
+            world.tally.unanswered(left=isinstance(command, machine.Vanish), refused=refused_here)
             return
         total = world.now - one.at
         first = total if self._content is None else self._content - one.at

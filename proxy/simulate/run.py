@@ -10,6 +10,7 @@ from math import inf
 from random import Random
 
 from proxy.config.values import Config
+from proxy.core.money.budget import NO_TERMS
 from proxy.core.route import Route
 from proxy.simulate.course import Course, Courses
 from proxy.simulate.fate import Fates
@@ -58,7 +59,7 @@ def simulate(
     days = Days(zone)
     random = Random(seed)
     fates = Fates(histories, supposed, days.second, random, own=own)
-    world = World(courses.spots, fates, days, random, Tally())
+    world = World(config, courses.spots, fates, days, random)
     _run(world, going)
     routes = list({course.route.name: course.route for course, _ in going}.values())
     requests = [one for _, one in going]
@@ -69,7 +70,7 @@ def simulate(
         recorded(requests),
         world.tally,
         dict(gone),
-        tuple(_notes(world, histories, routes, requests)),
+        tuple(_notes(config, world, histories, routes, requests)),
     )
 
 
@@ -99,7 +100,9 @@ def _run(world: World, going: list[tuple[Course, Asking]]) -> None:
             journey.happens(what, number)
 
 
-def _notes(world: World, histories: Histories, routes: list[Route], requests: list[Asking]) -> list[str]:
+def _notes(
+    config: Config, world: World, histories: Histories, routes: list[Route], requests: list[Asking]
+) -> list[str]:
     """Only what this simulation really touched."""
     used = world.tally.by_target
     notes = [f"{name} is not on record: it was given {why}." for name, why in histories.strange.items() if name in used]
@@ -113,6 +116,8 @@ def _notes(world: World, histories: Histories, routes: list[Route], requests: li
         unseen = _unseen(route)
         if unseen:
             notes.append(f"Route {route.name} goes by {' and '.join(unseen)}, which no ledger tells: as if not said.")
+    if config.budgets != NO_TERMS or any(key.budgets for key in config.keys):
+        notes.append("Budgets are not part of a simulation: nobody is refused for money.")
     for name, trouble in world.trouble_told.items():
         notes.append(f"The function of route {name} failed, its order held: {trouble}")
     return notes

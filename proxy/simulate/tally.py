@@ -54,6 +54,8 @@ class Tally:
     served: int = 0
     lost: int = 0
     """Neither answered nor left by their clients."""
+    refused: int = 0
+    """Of those lost: by our own limits."""
     left: int = 0
     failovers: int = 0
     """Served, but not by the target that was asked first."""
@@ -96,13 +98,14 @@ class Tally:
         self.firsts.append(first)
         self.totals.append(total)
 
-    def unanswered(self, *, left: bool) -> None:
+    def unanswered(self, *, left: bool, refused: bool = False) -> None:
         """It was not: its client left, or it is lost."""
         self.requests += 1
         if left:
             self.left += 1
         else:
             self.lost += 1
+            self.refused += refused
 
     @property
     def attempts(self) -> int:

@@ -125,9 +125,11 @@ def _seconds(value: float | None) -> str:
     return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
+SOMETIMES = ("  of these by limits", "left by their clients")
 ROWS = (
     _Row("served", lambda all_: all_.served, _number),
     _Row("lost", lambda all_: all_.lost, _number),
+    _Row("  of these by limits", lambda all_: all_.refused, _number),
     _Row("left by their clients", lambda all_: all_.left, _number),
     _Row("failovers", lambda all_: all_.failovers, _number),
     _Row("attempts", lambda all_: all_.attempts, _number),
@@ -143,7 +145,7 @@ def _all(today: Tally, draft: Tally) -> Iterator[str]:
     rows: list[tuple[str, ...]] = [("", "today", "draft", "difference", "")]
     for row in ROWS:
         before, after = row.cell(today), row.cell(draft)
-        if row.head == "left by their clients" and not before and not after:
+        if row.head in SOMETIMES and not before and not after:
             continue
         shown = ["-" if value is None else row.shown(value) for value in (before, after)]
         rows.append((row.head, *shown, *_difference(before, after, row.shown)))
@@ -203,8 +205,8 @@ def plain(found: Simulated, supposed: Supposed) -> dict[str, Any]:
         "until": found.until,
         "seed": found.seed,
         "supposed": [*map(_down, supposed.down), *map(_slow, supposed.slow), *_prices(supposed)],
-        "today": _tally(found.today),
-        "draft": _tally(found.draft),
+        "today": plain_tally(found.today),
+        "draft": plain_tally(found.draft),
         "gone": found.gone,
         "notes": list(found.notes),
     }
@@ -214,11 +216,13 @@ def _prices(supposed: Supposed) -> Iterable[str]:
     return (f"{name} {price.input}/{price.output}" for name, price in supposed.prices)
 
 
-def _tally(tally: Tally) -> dict[str, Any]:
+def plain_tally(tally: Tally) -> dict[str, Any]:
+    """One side of it."""
     return {
         "requests": tally.requests,
         "served": tally.served,
         "lost": tally.lost,
+        "refused": tally.refused,
         "left": tally.left,
         "failovers": tally.failovers,
         "attempts": tally.attempts,

@@ -10,11 +10,12 @@ from math import inf
 from random import Random
 from typing import TYPE_CHECKING
 
+from proxy.config.values import Config
 from proxy.core.choice.bandit import Trials, reward, rewarded
 from proxy.core.choice.choose import Choice, choose
 from proxy.core.choice.measured import FRESH, Measured, measure
 from proxy.core.choice.policy import Ucb
-from proxy.core.choice.ranking import Loaded, Seen
+from proxy.core.choice.ranking import Closed, Loaded, Seen
 from proxy.core.choice.rotation import Ring, Turn
 from proxy.core.choice.rules import Asked
 from proxy.core.failure import FailureKind
@@ -25,10 +26,11 @@ from proxy.core.route import Route
 from proxy.engine.engine import LATENCIES, LATENCIES_MIN, RETRY_LEAST, RETRY_SHARE
 from proxy.simulate.course import Course, Spot
 from proxy.simulate.fate import Fates
+from proxy.simulate.limits import limits_of
 from proxy.simulate.tally import Tally
 
 if TYPE_CHECKING:
-    from proxy.simulate.journey import Journey
+    from proxy.simulate.entering import Entering
 
 QUARTER = 900.0
 """Seconds. No zone of the world changes its clocks but at the full quarter of an hour."""
@@ -56,13 +58,16 @@ class Days:
 class World:
     """`now` is Unix time, moved on by `Run`."""
 
-    def __init__(self, spots: dict[str, Spot], fates: Fates, days: Days, random: Random, tally: Tally) -> None:
+    def __init__(self, config: Config, spots: dict[str, Spot], fates: Fates, days: Days, random: Random) -> None:
         self.now = 0.0
         self.spots = spots
         self.fates = fates
         self.days = days
         self.random = random
-        self.tally = tally
+        self.tally = Tally()
+        self.closed: dict[str, Closed] = {}
+        """Targets that stand at a limit of ours."""
+        self.limits = limits_of(config, self.closed)
         self.health: dict[str, Health] = {}
         self.trouble: dict[str, Health] = {}
         """The part of `health` that is not simply well."""
@@ -71,7 +76,7 @@ class World:
         self.turns: dict[str, dict[Ring, Turn]] = {}
         self.trouble_told: dict[str, str] = {}
         """What `custom` functions raised, by route."""
-        self.heap: list[tuple[float, int, Journey, int, int]] = []
+        self.heap: list[tuple[float, int, Entering, int, int]] = []
         """(when, order, whose, what, number of the attempt)"""
         self._order = count()
         self._retries = RetryBudget(RETRY_SHARE, least=RETRY_LEAST, saved=RETRY_LEAST)
@@ -79,7 +84,7 @@ class World:
         self._hedges: dict[str, RetryBudget] = {}
         self._latencies: dict[str, deque[float]] = {}
 
-    def at(self, when: float, journey: Journey, what: int, number: int = 0) -> None:
+    def at(self, when: float, journey: Entering, what: int, number: int = 0) -> None:
         """Something happens then."""
         heapq.heappush(self.heap, (when, next(self._order), journey, what, number))
 
@@ -99,6 +104,7 @@ class World:
             turns=self.turns.get(name, _NO_TURNS),
             busy=self._busy,
             hour=hour,
+            closed=self.closed,
         )
         choice = choose(route, asked, self.trouble, seen, self.random.random, course.custom)
         if choice.turns:
@@ -136,9 +142,7 @@ class World:
         target = outcome.target
         self.measured[target] = measure(self.measured.get(target, FRESH), outcome, self.now, spot.gates[0].busy)
         policy = course.route.policy
-        if outcome.ended is Ended.CANCELLED or not (
-            strategy == "ucb" or (policy is not None and "ucb" in policy.strategies)
-        ):
+        if outcome.ended is Ended.CANCELLED or not (course.learns or strategy == "ucb"):
             return
         ucb = _UCB if policy is None else policy.ucb
         until = outcome.last if outcome.first_content is None else outcome.first_content
