@@ -164,3 +164,19 @@ def test_of_two_workers_each_tells_of_itself_and_reload_and_drain_reach_both(
         assert server.child.wait(30) == 0
         lines = [line for line in server.log() if line.get("event") == "config.loaded"]
         assert len(lines) >= 2
+
+
+def test_the_page_puts_nothing_into_itself_but_as_text() -> None:
+    page = (Path(__file__).resolve().parents[2] / "proxy/ops/admin.html").read_text()
+    for markup in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "new Function",
+        "setAttribute",
+    ):
+        assert markup not in page
+    assert not re.findall(r"\son\w+=", page)  # no handlers in attributes: the policy would not run them either
+    assert page.count("<script>") == 1

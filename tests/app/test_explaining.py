@@ -83,7 +83,7 @@ def test_it_is_what_the_server_has_measured_that_decides() -> None:
 
 def test_a_target_that_is_not_configured_is_among_those_left_out() -> None:
     text = CONFIG.replace("api_key: k, price: {input: 0.1", 'api_key: "${CHEAP_KEY}", price: {input: 0.1')
-    text = text.replace("      - {when: {header: {x-team: \"search-*\"}}, use: cheap/small}\n", "")
+    text = text.replace('      - {when: {header: {x-team: "search-*"}}, use: cheap/small}\n', "")
     desk, engine = made(text)
     told = found({"request": BODY}, desk, engine)
     assert names(told) == ["near/llama", "cloud/large"]
