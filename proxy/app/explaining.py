@@ -25,6 +25,7 @@ from proxy.core.health import Health
 from proxy.core.plan import vectors_of
 from proxy.core.route import Route, Target
 from proxy.engine.engine import Engine
+from proxy.engine.shelf import cold_of
 
 DOWN = Health(opened=1, open_until=inf, cause=FailureKind.REFUSED)
 """Of a target that is taken for being out of order."""
@@ -64,6 +65,8 @@ def as_it_is(engine: Engine, desk: Desk, route: str, hour: int | None = None, la
     def busy(target: str) -> Loaded:
         return gates.of(target)
 
+    road = desk.roads.find(route)
+    policy = None if road is None else road.route.policy
     seen = Seen(
         now=time.monotonic(),
         measured=choices.measured,
@@ -73,6 +76,7 @@ def as_it_is(engine: Engine, desk: Desk, route: str, hour: int | None = None, la
         last=last,
         hour=choices.hour() if hour is None else hour,
         closed=choices.closed,
+        cold=cold_of(road) if road is not None and policy is not None and policy.warm else {},
     )
     return Known(seen, engine.trouble)
 
@@ -154,12 +158,13 @@ def _target(found: Explained, target: Target, behind: str | None) -> dict[str, A
 
 
 def _measured(known: Measured, busy: int) -> dict[str, Any]:
-    """Seconds, tokens a second, and the share of attempts that served."""
+    """Seconds, tokens a second, the share of attempts that served, and that of input that came from a cache."""
     return {
         "first_content": _rounded(known.first),
         "speed": _rounded(known.speed),
         "good": _rounded(known.good),
         "attempts": known.attempts,
+        "cached": _rounded(known.cached),
         "in_flight": busy,
     }
 

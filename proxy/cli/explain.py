@@ -144,6 +144,7 @@ def _told(one: Mapping[str, Any]) -> str:
         parts += [f"{first:.3g} s"] if first is not None else []
         parts += [f"{speed:.3g} tokens/s"] if speed is not None else []
         parts += [f"{measured['good'] * 100:.0f} % good of {measured['attempts']}"]
+        parts += [f"{measured['cached'] * 100:.0f} % cached"] if measured.get("cached") else []
         parts += [f"{measured['in_flight']} in flight"] if measured["in_flight"] else []
     return "; ".join(parts)
 

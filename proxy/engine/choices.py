@@ -21,7 +21,7 @@ from proxy.core.choice.rules import Asked, first_that_holds
 from proxy.core.health import Health
 from proxy.core.outcome import Ended, How, Outcome
 from proxy.core.relay import Request
-from proxy.core.tokens import calibrated
+from proxy.core.tokens import calibrated, of_text
 from proxy.core.usage import Source
 from proxy.engine.lane import Lane, Road
 from proxy.engine.shelf import (
@@ -197,7 +197,7 @@ class Choices:
             known = FRESH
         after = self.measured[target] = measure(known, outcome, now, lane.gates[0].busy)
         if ended is _SERVED and now >= self._calibrates.get(target, 0.0):
-            self._calibrate(request, outcome, after, now)
+            self._calibrate(request, outcome, after, lane, now)
         if after.in_a_row or after.in_a_row != known.in_a_row or not known.attempts:
             self._brief.clear()
         policy = road.route.policy
@@ -206,10 +206,13 @@ class Choices:
         if (road.learns or strategy == "ucb") and ended is not _CANCELLED:
             self._learn(outcome, _UCB if policy is None else policy.ucb, now)
 
-    def _calibrate(self, request: Request, outcome: Outcome, known: Measured, now: float) -> None:
-        """How many tokens the target's model makes of the characters of a plain text."""
+    def _calibrate(self, request: Request, outcome: Outcome, known: Measured, lane: Lane, now: float) -> None:
+        """How many tokens the target's model makes of the characters of a plain text: as it reports, or as its own
+        tokenizer counts."""
         usage = outcome.usage
-        if usage is None or usage.source is not Source.REPORTED or outcome.how is not How.FRESH:
+        if usage is None or outcome.how is not How.FRESH:
+            return
+        if usage.source is not Source.REPORTED and lane.count is of_text:
             return
         found = plain_facts(request.body) if isinstance(request, ChatRequest) and request.native is None else None
         if found is None:
