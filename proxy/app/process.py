@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from proxy.app.gauges import readings
 from proxy.app.runtime import Load, Runtime
 from proxy.app.spending import Spending, past_of
 from proxy.app.view import ERRORS, RuntimeView
+from proxy.app.watching import Watching
 from proxy.config.values import Config
 from proxy.core.health import Health
 from proxy.core.secret import Secret
@@ -27,6 +29,7 @@ from proxy.engine.engine import Engine, Observer
 from proxy.engine.events import Events
 from proxy.engine.keys import BackendKey
 from proxy.engine.learnt import Learnt
+from proxy.engine.vitals import Vitals
 from proxy.inbound.responses_kept import KeptResponses
 from proxy.inbound.way import Api
 from proxy.inbound.ways import WAYS
@@ -89,15 +92,20 @@ class Process:
         self.ledger = _ledger(config, log.event)
         self.metrics = Metrics(series(config), self._readings, shared)
         self.events = Events()
-        self.engine = Engine(self.net, self.ledger, (self.metrics, log, self.events))
+        vitals = Vitals(self.events, self.state)
+        self.engine = Engine(self.net, self.ledger, (self.metrics, log, vitals))
+        self.watching = Watching(self.net, self.engine, vitals, self.events, log.event, self.state)
+        self._shared = shared is not None
         self._learnt = Learnt(self.engine.choices, self.state) if self.state else None
         self.engine.on_circuit = self._circuit
         self.engine.on_key = self._key
         desk = build(config, int(time.time()), net=self.net, keys=keys)
         self.runtime = Runtime(desk, self.engine, self._say, load, self._adopt)
+        self.watching.adopt(desk)
         self.callers = Callers(self.engine, keys)
         self.callers.adopt(config.keys)
         self.spending = Spending(config, self.engine, self.callers, log.event, past)
+        self.spending.on_passed = self.watching.passed
         self.store = SqliteStore(config.store.path, config.store.days, log.event) if config.store else None
         self.ways: Mapping[str, Api]
         self.ways = WAYS if self.store is None else {**WAYS, "/responses": KeptResponses(self.store)}
@@ -120,13 +128,14 @@ class Process:
 
     def _readings(self) -> Iterable[Gauge]:
         stats = self.ledger.stats if isinstance(self.ledger, SqliteLedger) else None
-        return readings(self.runtime, self.net, stats)
+        return chain(readings(self.runtime, self.net, stats), self.watching.readings())
 
     def _adopt(self, desk: Desk) -> None:
         self.metrics.relayout(series(desk.config))
         self.log.hide(secrets(desk.config))
         self.callers.adopt(desk.config.keys)
         self.spending.adopt(desk.config)
+        self.watching.adopt(desk)
 
     def _say(self, level: str, name: str, /, **fields: object) -> None:
         self.log.event(level, name, **fields)
@@ -158,7 +167,8 @@ class Process:
         if self._learnt is not None:
             self._learnt.load(self.runtime.desk.config.routes, time.monotonic(), time.time())
         loop = asyncio.get_running_loop()
-        tasks = [loop.create_task(self._publish()), loop.create_task(self._look()), loop.create_task(self._keep())]
+        works = (self._publish(), self._look(), self._keep(), self.watching.run(shared=self._shared))
+        tasks = [loop.create_task(work) for work in works]
         try:
             yield
         finally:
@@ -166,6 +176,7 @@ class Process:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._keep_now()
+            await self.watching.close()
             self.callers.close()
             await self.runtime.close()
             await self.net.close()

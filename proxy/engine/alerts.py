@@ -55,6 +55,8 @@ class Alerts:
     def __init__(self, sinks: Iterable[Sink] = (), clock: Callable[[], float] = time.time) -> None:
         self.standing: dict[tuple[str, str], Alert] = {}
         """Those that are raised, by kind and subject."""
+        self.told: dict[tuple[str, str], None] = {}
+        """Those that were raised since the start, or stood then; the oldest are forgotten beyond `MOST`."""
         self.raised: dict[str, int] = {}
         """How many were raised so far, by kind."""
         self._sinks = tuple(sinks)
@@ -72,7 +74,7 @@ class Alerts:
                 self._no_room()
                 return
             alert = Alert(kind, subject, True, now, now, message[:MESSAGE], about)
-            self.standing[kind, subject] = alert
+            self.restore(alert)
             self.raised[kind] = self.raised.get(kind, 0) + 1
         else:
             del self.standing[kind, subject]
@@ -80,6 +82,15 @@ class Alerts:
             alert = before._replace(raised=False, at=now, message=(message or before.message)[:MESSAGE], about=about)
         for sink in self._sinks:
             sink(alert)
+
+    def restore(self, alert: Alert) -> None:
+        """It stands, without being told of: it was raised before the process began."""
+        key = (alert.kind, alert.subject)
+        self.standing[key] = alert
+        self.told.pop(key, None)
+        self.told[key] = None
+        if len(self.told) > MOST:
+            del self.told[next(iter(self.told))]
 
     def forget(self, subjects: Iterable[str]) -> None:
         """Nobody watches these any more (they left the configuration): what stands of them is cleared."""

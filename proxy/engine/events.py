@@ -27,8 +27,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from proxy.core.outcome import Finish, Outcome
-
 KEPT = 200
 """Events that one who comes later, or comes again, still gets."""
 WAITING = 256
@@ -119,12 +117,3 @@ class Events:
     def leave(self, subscription: Subscription) -> None:
         """It listens no more."""
         self._listeners.discard(subscription)
-
-    def observe_outcome(self, outcome: Outcome) -> None:
-        """An attempt is no event: what follows from it may be."""
-
-    def observe_finish(self, finish: Finish) -> None:
-        """A request that needed more than one attempt is one."""
-        request, route, target, attempts, _, _, _, _, _, _, ended, *_ = finish
-        if attempts > 1:
-            self.tell("failover", request=request, route=route, target=target, attempts=attempts, ended=ended.value)

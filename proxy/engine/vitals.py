@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from proxy.core.outcome import Finish, Outcome
-from proxy.core.vitals.anomalies import anomalies, known_of
+from proxy.core.vitals.anomalies import Known, anomalies, known_of
 from proxy.core.vitals.score import Score, score
 from proxy.core.vitals.windows import FIVE_MINUTES, KEPT, Windows
 from proxy.engine.events import Events
@@ -39,7 +39,7 @@ class Vitals:
         self.anomalies: dict[str, frozenset[str]] = {}
         """Those that are there, by target: only of targets that have any."""
         self.failovers: dict[str, list[int]] = {}
-        """By route: requests, and those that needed more than one attempt, since somebody took the count."""
+        """What `take_failovers` gives."""
         self._events = events
         self._state = state
         self._direct: deque[str] = deque()
@@ -99,6 +99,15 @@ class Vitals:
             self.anomalies.pop(target, None)
         told = self.scores[target] = score(known.hour, known.usual, found)
         return told
+
+    def facts(self, target: str, now: float) -> Known:
+        """What anomalies are seen in."""
+        return known_of(self.known.get(target) or Windows(), now)
+
+    def take_failovers(self) -> dict[str, list[int]]:
+        """By route: requests, and those that needed more than one attempt, since this was asked last."""
+        taken, self.failovers = self.failovers, {}
+        return taken
 
     def score(self, target: str) -> float:
         """From 0 to 100, as it was when it was looked last; 100 where nothing is known."""

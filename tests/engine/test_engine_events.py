@@ -7,6 +7,7 @@ import asyncio
 from proxy.core.failure import FailureKind
 from proxy.engine.engine import Engine
 from proxy.engine.events import KEPT, Event, Events, Subscription
+from proxy.engine.vitals import Vitals
 from tests.engine.stage import Stage
 
 
@@ -74,7 +75,7 @@ def test_one_who_comes_again_gets_what_it_missed_as_far_as_it_is_known() -> None
 def test_a_failover_is_an_event_and_a_plain_request_is_none() -> None:
     async def story() -> list[Event]:
         stage, events = Stage(), Events()
-        stage.engine = Engine(stage.net, stage.books, [stage.books, events])
+        stage.engine = Engine(stage.net, stage.books, [stage.books, Vitals(events)])
         told = events.subscribe()
         stage.ask(stream=False)
         stage.flights[-1].whole()
