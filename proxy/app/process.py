@@ -18,6 +18,7 @@ from proxy.app.admin_act import Orders
 from proxy.app.callers import Callers
 from proxy.app.desk import Desk, build
 from proxy.app.gauges import readings
+from proxy.app.limiting import Limiting
 from proxy.app.runtime import Load, Runtime
 from proxy.app.spending import Spending, past_of
 from proxy.app.view import ERRORS, RuntimeView
@@ -106,6 +107,8 @@ class Process:
         self.callers.adopt(config.keys)
         self.spending = Spending(config, self.engine, self.callers, log.event, past)
         self.spending.on_passed = self.watching.passed
+        self.limiting = Limiting(config, self.engine, self.callers)
+        self.draining.on_begin = self.limiting.drain
         self.store = SqliteStore(config.store.path, config.store.days, log.event) if config.store else None
         self.ways: Mapping[str, Api]
         self.ways = WAYS if self.store is None else {**WAYS, "/responses": KeptResponses(self.store)}
@@ -128,7 +131,7 @@ class Process:
 
     def _readings(self) -> Iterable[Gauge]:
         stats = self.ledger.stats if isinstance(self.ledger, SqliteLedger) else None
-        return chain(readings(self.runtime, self.net, stats), self.watching.readings())
+        return chain(readings(self.runtime, self.net, stats), self.limiting.readings(), self.watching.readings())
 
     def _adopt(self, desk: Desk) -> None:
         self.metrics.relayout(series(desk.config))
@@ -136,6 +139,7 @@ class Process:
         self.callers.adopt(desk.config.keys)
         self.spending.adopt(desk.config)
         self.watching.adopt(desk)
+        self.limiting.adopt(desk.config)
 
     def _say(self, level: str, name: str, /, **fields: object) -> None:
         self.log.event(level, name, **fields)
