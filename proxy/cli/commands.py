@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from proxy.cli.keys_commands import keys
 from proxy.core.ability import CAPABILITIES
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ def colours() -> bool:
 )
 def wayline() -> None:
     """One OpenAI-compatible endpoint in front of every model."""
+
+
+wayline.add_command(keys)
 
 
 @wayline.command()

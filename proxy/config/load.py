@@ -53,7 +53,9 @@ def read_secret(path: str) -> str:
     return data.decode()
 
 
-def load_file(path: Path, environ: Mapping[str, str] | None = None) -> Config | Problems:
+def load_file(
+    path: Path, environ: Mapping[str, str] | None = None, has_keys: Callable[[str], bool] = keys_in
+) -> Config | Problems:
     """`load` of a file with the process's environment. A file that cannot be read is one more problem."""
     source = str(path)
     try:
@@ -63,4 +65,4 @@ def load_file(path: Path, environ: Mapping[str, str] | None = None) -> Config | 
     except UnicodeDecodeError as error:
         mark = Mark(error.object.count(b"\n", 0, error.start) + 1, 1)
         return in_order(source, [Problem(mark, "", "is not UTF-8")])
-    return load(text, os.environ if environ is None else environ, source, read_secret, keys_in)
+    return load(text, os.environ if environ is None else environ, source, read_secret, has_keys)

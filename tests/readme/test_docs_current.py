@@ -10,6 +10,7 @@ import pytest
 
 from bench.table import replaced, section
 from proxy.core.failure import FailureKind
+from proxy.core.key import EXPIRED, REPLACED, REVOKED, Key
 from proxy.wire import auth, head
 from proxy.wire.body import BadBody, chat_request
 from proxy.wire.errors import Refusal, model_not_found
@@ -36,6 +37,8 @@ def refused(body: bytes) -> Refusal:
 def test_every_refusal_of_a_request_is_told_and_no_other() -> None:
     refusals = [value for module in (head, auth) for value in vars(module).values() if isinstance(value, Refusal)]
     refusals += [head.too_large(1), head.method_not_allowed(b"GET"), model_not_found("x", [])]
+    refusals += [auth._ended(0.0, why) for why in (EXPIRED, REVOKED, REPLACED)]
+    refusals.append(auth.not_allowed(Key("alice", frozenset({"chat"})), "x"))
     bodies = (b"{", b'{"model": 1}', b'{"model": "x"}', b'{"model": "x", "messages": [[[[[[]]]]]]}')
     refusals += map(refused, bodies)
     unclear = wish_in({}, {"cheap": True})

@@ -12,7 +12,7 @@ from proxy.core.money.budget import Owned, Per, Scope, dollars
 SOON = 1.0
 """Seconds after which it is worth another try where money is only reserved: requests that are under way give most of it
 back."""
-_TIMES = {
+TIMES = {
     Per.REQUEST: " a request",
     Per.HOUR: " an hour",
     Per.DAY: " a day",
@@ -32,7 +32,7 @@ def whose(owned: Owned) -> str:
 
 def much(stands: Standing) -> str:
     """`$5 a day`."""
-    return dollars(stands.budget.amount) + _TIMES[stands.budget.per]
+    return dollars(stands.budget.amount) + TIMES[stands.budget.per]
 
 
 def until(ends: float) -> str:
