@@ -19,6 +19,7 @@ from proxy.app.callers import Callers
 from proxy.app.desk import Desk, build
 from proxy.app.gauges import readings
 from proxy.app.limiting import Limiting
+from proxy.app.rating import Rating
 from proxy.app.runtime import Load, Runtime
 from proxy.app.spending import Spending, past_of
 from proxy.app.view import ERRORS, RuntimeView
@@ -41,6 +42,7 @@ from proxy.ledger.stats import Say
 from proxy.net.httpnet import HttpNet
 from proxy.net.proxies import proxies_from
 from proxy.net.settings import NetSettings
+from proxy.ops.feedback import FeedbackPage
 from proxy.ops.kept import KeptPages
 from proxy.ops.log import Log
 from proxy.ops.metrics import Metrics, series, warm
@@ -108,6 +110,14 @@ class Process:
         self.spending = Spending(config, self.engine, self.callers, log.event, past)
         self.spending.on_passed = self.watching.passed
         self.limiting = Limiting(config, self.engine, self.callers)
+        self.rating = Rating(
+            lambda: self.runtime.desk.config,
+            self.engine,
+            lambda name: self.runtime.desk.roads.find(name),
+            self.watching.alerts.note,
+            log.event,
+            self.state,
+        )
         self.draining.on_begin = self.limiting.drain
         self.store = SqliteStore(config.store.path, config.store.days, log.event) if config.store else None
         self.ways: Mapping[str, Api]
@@ -116,6 +126,7 @@ class Process:
         self.endpoints = front.endpoints()
         view = RuntimeView(self.runtime, self.draining, self.metrics.render)
         self.app: Starlette = Site(view).app(lambda _: self.running(), ERRORS)
+        self.app.router.routes += FeedbackPage(self.rating.take, view.caller).routes()
         if self.store is not None:
             self.app.router.routes += KeptPages(self.store, view.caller).routes()
         self.app.router.routes.append(admin_site(self).route())
@@ -131,7 +142,12 @@ class Process:
 
     def _readings(self) -> Iterable[Gauge]:
         stats = self.ledger.stats if isinstance(self.ledger, SqliteLedger) else None
-        return chain(readings(self.runtime, self.net, stats), self.limiting.readings(), self.watching.readings())
+        return chain(
+            readings(self.runtime, self.net, stats),
+            self.limiting.readings(),
+            self.watching.readings(),
+            self.rating.readings(),
+        )
 
     def _adopt(self, desk: Desk) -> None:
         self.metrics.relayout(series(desk.config))

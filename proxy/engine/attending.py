@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 LARGE = 256 * 1024
 """Bytes of a request from which it is looked through in a thread."""
+MOST_FOUND = 1000
+"""Kinds of findings that are counted."""
 MODERATED = 100_000
 """Characters that a moderation is asked about: the last ones."""
 _MODERATIONS = next(relay for relay in RELAYS if relay.name == "moderations")
@@ -171,7 +173,8 @@ class Attended(Exchange):
     def _saw(self, side: str, finding: Finding) -> None:
         rule, category, severity, action, use, _ = finding
         found, key = self.engine.attention.found, (self.road.route.name, side, rule, category, action)
-        found[key] = found.get(key, 0) + 1
+        if key in found or len(found) < MOST_FOUND:  # a moderation may name any category
+            found[key] = found.get(key, 0) + 1
         words = f"rule {rule}: {category}, {severity}: {action}{' ' + use if use else ''}"
         self.notes.append(Note("screen", side, words))
         _LOG.info("%s: %s %s, %s", self.request_id, self.road.route.name, side, words)

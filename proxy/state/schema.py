@@ -19,6 +19,13 @@ TABLES: tuple[str, ...] = (
         made REAL NOT NULL, until REAL, why TEXT NOT NULL, used REAL, change INTEGER NOT NULL
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS keys_change ON keys (change)",
+    """CREATE TABLE IF NOT EXISTS feedback (
+        request_id TEXT NOT NULL, key TEXT NOT NULL, route TEXT NOT NULL, target TEXT NOT NULL, score REAL NOT NULL,
+        comment TEXT, at REAL NOT NULL, PRIMARY KEY (request_id, key)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS judged (
+        day INTEGER NOT NULL, route TEXT NOT NULL, spent INTEGER NOT NULL, PRIMARY KEY (day, route)
+    ) WITHOUT ROWID""",
 )
 """learnt: what a part of Wayline knows of the thing of that name, in a form that this part alone reads; `at` is the
 Unix time in seconds at which it was written.
@@ -26,7 +33,10 @@ vitals: what a target did in one part of time, see engine/vitals.py. size: secon
 since 1970; counts are packed.
 keys: a row for each secret of a caller's key, see keys.py. digest is its SHA-256; prefix is how it begins; terms is
 JSON, what the key may do; from `until` on it is not good, `why` says what happens then; used: when it was seen last,
-about; change grows with each change of a row. Times are Unix times in seconds."""
+about; change grows with each change of a row. Times are Unix times in seconds.
+feedback: what callers said of answers, each of its own; score from 0 to 1; comment is NULL unless the configuration
+wants comments kept.
+judged: millionths of a US dollar that the judge of that route spent on that day since 1970."""
 
 
 class StateError(Exception):
