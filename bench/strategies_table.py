@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -57,7 +56,8 @@ def _row(name: str, told: Mapping[str, Any], first: Mapping[str, Any]) -> list[s
 
 
 def _share(told: Mapping[str, Any], backend: str) -> float:
-    return math.fsum(one["share"] for name, one in told["targets"].items() if name.startswith(f"{backend}/"))
+    shares = {name: float(one["share"]) for name, one in told["targets"].items()}
+    return sum(share for name, share in shares.items() if name.startswith(f"{backend}/"))
 
 
 def _cost(told: Mapping[str, Any]) -> float:

@@ -55,8 +55,8 @@ async def explain(said: object, desk: Desk, engine: Engine, environ: Mapping[str
     config: the text of a configuration that is not in force
     down: names of targets or backends; hour: of the day, for rules
 
-    200 with what was found, as `proxy.app.explaining.plain` says it; 400 where it makes no sense, with all `problems`
-    of a draft (line, column, path, message)."""
+    200 with what was found, as `proxy.app.explaining.plain` says it; 400 where it makes no sense, with all problems
+    of a draft in `error.problems` (line, column, path, message)."""
     try:
         wanted = _object(said)
         config = desk.config
@@ -222,9 +222,10 @@ def _error(message: str, param: str | None) -> Answer:
 
 
 def _problems(found: Problems) -> Answer:
-    error = {"message": str(found), "type": "invalid_request_error", "code": "invalid_configuration", "param": "config"}
-    problems = [
+    answer = _error(str(found), "config")
+    answer.body["error"]["code"] = "invalid_configuration"
+    answer.body["error"]["problems"] = [
         {"line": one.mark.line, "column": one.mark.column, "path": one.path, "message": one.message}
         for one in found.items
     ]
-    return Answer(400, {"error": error, "problems": problems})
+    return answer

@@ -173,7 +173,7 @@ def test_a_bad_draft_is_told_with_all_its_problems_and_no_secret_of_the_server(t
     )
     answer = ask({"request": BODY, "config": draft}, desk, engine)
     assert answer.status == 400
-    lines = {(one["line"], one["path"]) for one in answer.body["problems"]}
+    lines = {(one["line"], one["path"]) for one in answer.body["error"]["problems"]}
     assert {(1, "backends.a.concurrency"), (2, "routes.chat.strategy")} <= lines
     assert answer.body["error"]["code"] == "invalid_configuration"
     assert "draft:2:" in answer.body["error"]["message"] and "hunter2" not in str(answer.body)
