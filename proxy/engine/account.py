@@ -115,7 +115,7 @@ def finish_of(
             exchange.key,
             exchange.agent,
             exchange.tags,
-            exchange.queued,
+            0.0 if exchange.held is None else exchange.held.queued,
             "" if choice is None or choice.strategy == "order" else choice.strategy,
             None if choice is None or choice.rule is None else choice.rule + 1,
         ),

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Protocol
 
@@ -17,7 +17,6 @@ from proxy.core.outcome import Finish, Outcome
 from proxy.core.relay import RelayRequest
 from proxy.core.retry_budget import RetryBudget, allowed, earned, spent
 from proxy.core.route import Route
-from proxy.core.told import Note
 from proxy.engine.admission import Admission
 from proxy.engine.assessing import Assessor
 from proxy.engine.attention import Attention
@@ -70,8 +69,6 @@ class Engine(Healths):
         """Limits, queue and budgets; `None`: none is configured."""
         self.key_tags: Mapping[str, tuple[str, ...]] = {}
         """The tags of callers' keys, in order, by the names of those keys that have any."""
-        self.standings: list[Callable[[Exchange], Iterable[Note]]] = []
-        """How limits and budgets stand for a request: asked when one was not served, for the record."""
 
     def exchange(
         self, road: Road, request: ChatRequest | EmbedRequest, caller: Caller, request_id: str, key: str

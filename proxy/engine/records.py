@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from proxy.core.choice.wish import Wish
 from proxy.core.failure import Failure, FailureKind
@@ -11,6 +11,7 @@ from proxy.core.outcome import Ended
 from proxy.core.plan import Plan
 from proxy.core.told import Note, Told
 from proxy.engine.account import endpoint_of
+from proxy.engine.standing import stands
 from proxy.engine.starting import Starting
 
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
@@ -28,8 +29,6 @@ class OnRecord(Starting):
     """As in `Outcome`."""
     tags: tuple[str, ...] = ()
     """As in `Outcome`."""
-    queued = 0.0
-    """Seconds that it waited for its turn before anything was sent."""
     _notes: list[Note] | None = None
 
     @property
@@ -50,8 +49,13 @@ class OnRecord(Starting):
 
     def _tell_served(self) -> None:
         """It was served: its attempt tells all of that where it was the first, and nothing was asked or met with."""
-        wish = self.request.wish
-        if self._state.sends != 1 or self._notes is not None or (wish is not None and wish.for_targets):
+        wish, held = self.request.wish, self.held
+        if (
+            self._state.sends != 1
+            or self._notes is not None
+            or (wish is not None and wish.for_targets)
+            or (held is not None and held.queued)
+        ):
             self._tell(_SERVED, None, 200)
 
     def _tell(self, ended: Ended, failure: Failure | None, status: int) -> None:
@@ -70,11 +74,11 @@ class OnRecord(Starting):
             status,
             None if failure is None else failure.kind,
             time.monotonic() - self.began,
-            self.queued,
+            0.0 if self.held is None else self.held.queued,
             attempts,
             self._planned() if self.choice is None else self.choice,
             self.request.wish,
-            () if ended is _SERVED and self._notes is None else self._noted(ended),
+            tuple(self._noted()),
             "" if failure is None or attempts else _said(failure),
         )
         self.engine.ledger.tell(_new(Told, told))
@@ -85,12 +89,19 @@ class OnRecord(Starting):
         targets = self._state.targets
         return Plan(targets) if targets else None
 
-    def _noted(self, ended: Ended) -> tuple[Note, ...]:
-        notes = () if self._notes is None else tuple(self._notes)
-        if ended is _SERVED:
-            return notes
-        stand = [note for stands in self.engine.standings for note in stands(self)]  # type: ignore[arg-type]
-        return (*notes, *stand)
+    def _noted(self) -> Iterator[Note]:
+        """What it met with, and how limits and budgets stand."""
+        if self._notes is not None:
+            yield from self._notes
+        if self.engine.admission is not None:
+            backend = "" if self._attempt is None else self._attempt.lane.target.backend
+            yield from stands(self, backend, time.monotonic())  # type: ignore[arg-type]  # every one is an `Exchange`
+
+    def _not_sent(self, number: int, failure: Failure) -> None:
+        live = next(one for one in self._state.live if one.number == number)
+        target = self._state.targets[live.at] if live.way is None else live.way.target
+        self.notes.append(Note("not asked", target.name, _said(failure) or failure.kind.value))
+        super()._not_sent(number, failure)
 
 
 def _said(failure: Failure) -> str:

@@ -123,7 +123,9 @@ class Story:
             "time": datetime.fromtimestamp(self.started_at, UTC).isoformat(),
             "target": self.target,
             "cost": _text(self.cost),
+            "usual": self.usual,
         }
+        del document["as_written"]
         for plain, one in zip(document["attempts"], self.attempts, strict=True):
             plain["cost"] = _text(one.cost)
         return document

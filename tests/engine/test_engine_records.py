@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 
+from proxy.app.limiting import terms_of
 from proxy.core.choice.choose import Choice
 from proxy.core.choice.wish import Wish
 from proxy.core.failure import Failure, FailureKind
+from proxy.core.limiting.values import NONE, Limits, Rate
+from proxy.core.money.budget import OnExceeded, Scope, Terms, budget_of
 from proxy.core.outcome import Ended
 from proxy.core.plan import Plan
 from proxy.core.told import Note, Told
-from tests.engine.stage import Asked, Stage, answer, finish, word
+from proxy.engine.admission import Admission
+from proxy.engine.limiter import Limiter
+from proxy.engine.purses import Purses
+from tests.engine.stage import Asked, Stage, answer, finish, until, word
 
 Story = Callable[[Callable[[], None]], None]
 
@@ -127,28 +134,90 @@ def test_what_is_refused_before_any_attempt_is_told(on_loop: Story) -> None:
     on_loop(story)
 
 
-def test_what_limits_say_is_told_and_how_they_stand_where_it_was_not_served(on_loop: Story) -> None:
+def limited(stage: Stage, limits: Limits = NONE, budget: str = "") -> Stage:
+    """With limits of the caller's key, and a budget for all."""
+    admission = stage.engine.admission = Admission()
+    admission.limiter = limiter = Limiter(admission, lambda _: (limits, 1.0), stage.engine.closed)
+    limiter.adopt(terms_of(stage.config))
+    if budget:
+        admission.purses = purses = Purses()
+        purses.adopt(Terms({(Scope.ALL, ""): (budget_of(budget, OnExceeded.REFUSE),)}, True))
+    return stage
+
+
+def test_limits_and_budgets_are_told_as_they_stand_where_it_was_not_simply_served(on_loop: Story) -> None:
     def story() -> None:
-        stage = Stage("a")
-        asked: list[str] = []
-
-        def stands(exchange: object) -> list[Note]:
-            asked.append("asked")
-            return [Note("budget", "all", "$4 of $5 a day")]
-
-        stage.engine.standings.append(stands)
-        one = stage.ask(stream=False)
-        one.exchange.notes.append(Note("queue", "", "waited 320 ms"))
-        one.exchange.queued = 0.32
+        stage = limited(Stage("ab"), Limits((Rate("requests", 60, 60.0),), 4), "5/day")
+        stage.ask(stream=False, max_tokens=1000)
         stage.flights[-1].whole()
-        told = the_only(stage)
-        assert (told.notes, told.queued) == ((Note("queue", "", "waited 320 ms"),), 0.32)
-        assert not asked, "the usual case costs nothing"
-        stage.ask(stream=False)
-        stage.flights[-1].fail(FailureKind.RESET)
-        assert stage.books.told[-1].notes == (Note("budget", "all", "$4 of $5 a day"),)
+        assert stage.books.told == [], "the usual case has no record"
+        stage.ask(stream=False, max_tokens=1000)
+        stage.flights[-1].fail(FailureKind.REFUSED)
+        stage.flights[-1].whole()
+        assert the_only(stage).notes == (
+            Note("limit", "key ''", "1 of 4 requests at once, 2 of 60 requests a minute"),
+            Note("budget", "all requests", "$0.000022 of $5 a day spent"),
+        )
 
     on_loop(story)
+
+
+def test_one_that_a_budget_refuses_says_which_target_it_was_not_let_to(on_loop: Story) -> None:
+    def story() -> None:
+        stage = limited(Stage("a"), budget="0.001/day")
+        stage.ask(stream=False, max_tokens=1000)
+        told = the_only(stage)
+        assert (told.attempts, told.failure) == (0, FailureKind.BUDGET)
+        passed, budget = told.notes
+        assert passed[:2] == ("not asked", "a/m") and "budget of all requests is $0.001 a day" in passed.words
+        assert budget == Note("budget", "all requests", "$0 of $0.001 a day spent")
+
+    on_loop(story)
+
+
+def test_a_target_without_a_place_is_told_as_not_asked(on_loop: Story) -> None:
+    def story() -> None:
+        stage = Stage([{"target": "a/m", "concurrency": 1}, "b"])
+        for _ in range(2):
+            stage.ask(stream=False)
+        stage.flights[-1].whole()
+        told = the_only(stage)
+        assert (planned(told), told.attempts) == (["a", "b"], 1)
+        assert told.notes == (Note("not asked", "a/m", "our queue for this model is full"),)
+        stage.flights[0].whole()
+
+    on_loop(story)
+
+
+def test_what_a_dialect_says_of_the_request_is_not_told(on_loop: Story) -> None:
+    """It may quote it."""
+
+    def story() -> None:
+        stage = Stage("ab", unsupported="refuse")
+        exchange = stage.ask(stream=False).exchange
+        exchange._not_sent(1, Failure(FailureKind.UNSUPPORTED, "No target of this route supports 'my secret'."))
+        assert exchange.notes == [Note("not asked", "a/m", "unsupported")]
+        exchange.gone()
+
+    on_loop(story)
+
+
+def test_one_that_waited_its_turn_says_how_long() -> None:
+    async def story() -> None:
+        stage = limited(Stage("a", queue={"size": 3, "wait": 30}), Limits((), 1))
+        first = stage.ask(stream=False)
+        second = stage.ask(stream=False)
+        assert len(stage.flights) == 1
+        await asyncio.sleep(0.02)
+        stage.flights[0].whole()
+        await until(lambda: len(stage.flights) == 2)
+        stage.flights[1].whole()
+        assert (first.client.ends, second.client.ends) == (["whole"], ["whole"])
+        told = the_only(stage)
+        assert told.request_id == second.exchange.request_id and told.queued >= 0.02
+        assert [one.queued >= 0.02 for one in stage.books.finishes] == [False, True]
+
+    asyncio.run(story())
 
 
 def test_one_that_is_not_let_in_is_told_with_our_words(on_loop: Story) -> None:
@@ -156,6 +225,8 @@ def test_one_that_is_not_let_in_is_told_with_our_words(on_loop: Story) -> None:
         stage = Stage("a")
 
         class Shut:
+            purses = None
+
             def admit(self, exchange: object) -> bool:
                 one.append(exchange)
                 return False
