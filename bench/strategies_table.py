@@ -61,7 +61,8 @@ def _share(told: Mapping[str, Any], backend: str) -> float:
 
 
 def _cost(told: Mapping[str, Any]) -> float:
-    return float(Decimal(told["cost"])) / max(told["requests"], 1) * 1e6
+    requests: int = told["requests"]
+    return float(Decimal(told["cost"])) / max(requests, 1) * 1e6
 
 
 def _seconds(value: float | None) -> str:

@@ -76,13 +76,12 @@ def found_here(config: Path | None, wanted: Wanted) -> dict[str, Any] | str:
 
 def asked_there(server: str, admin_key: str, config: Path | None, wanted: Wanted) -> dict[str, Any] | str:
     """What a running server says, by what it has measured."""
-    asked = {
-        "route": wanted.route,
-        "input": wanted.input,
-        "output": wanted.output,
-        "needs": sorted(wanted.needs),
-    }
-    said: dict[str, Any] = {"asked": asked, "key": wanted.key, "down": list(wanted.down), "hour": wanted.hour}
+    asked: dict[str, Any] = {"route": wanted.route, "input": wanted.input, "needs": sorted(wanted.needs)}
+    if wanted.output is not None:
+        asked["output"] = wanted.output
+    said: dict[str, Any] = {"asked": asked, "key": wanted.key, "down": list(wanted.down)}
+    if wanted.hour is not None:
+        said["hour"] = wanted.hour
     if wanted.prefer:
         said["headers"] = {"x-wayline-prefer": wanted.prefer}
     if config is not None:

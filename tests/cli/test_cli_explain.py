@@ -165,7 +165,7 @@ def test_a_running_server_is_asked_by_what_it_has_measured(file: Path) -> None:
     ]
     assert (request.path, request.headers["authorization"]) == ("/admin/explain", "Bearer hush")
     assert request.json == {
-        "asked": {"route": "chat", "input": 1000, "output": None, "needs": []},
+        "asked": {"route": "chat", "input": 1000, "needs": []},
         "key": "",
         "down": ["near"],
         "hour": 3,
