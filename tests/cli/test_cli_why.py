@@ -45,9 +45,9 @@ def target(name: str) -> Target:
     return Target(name, backend, model)
 
 
-GROQ, OPENAI = target("groq/llama-3.3-70b"), target("openai/gpt-4o-mini")
+XAI, GROQ, OPENAI = target("xai/grok-4-fast"), target("groq/llama-3.3-70b"), target("openai/gpt-4o-mini")
 CHOICE = Choice(
-    Plan((GROQ, OPENAI), (Skipped(target("xai/grok-4"), Standing.COOLING, FailureKind.RATE_LIMITED, FREE_AGAIN),)),
+    Plan((XAI, GROQ, OPENAI), (Skipped(target("xai/grok-4"), Standing.COOLING, FailureKind.RATE_LIMITED, FREE_AGAIN),)),
     left_out=(LeftOut(target("here/smollm2"), "context 8,192 < 30,000"),),
     behind=((OPENAI, "answers up to 16,384 < 20,000"),),
     strategy="cheapest",
@@ -112,8 +112,9 @@ TOLD = Told(
     planned=CHOICE,
     wish=Wish(max_cost=Decimal("0.05"), exclude=frozenset({"azure"})),
     notes=(
-        Note("queue", "priority normal", "waited 320 ms, 3rd in line"),
-        Note("budget", "tag nightly", "$4.20 of $5 a day"),
+        Note("not asked", "xai/grok-4-fast", "our queue for this model is full"),
+        Note("limit", "key 'team-a'", "3 of 4 requests at once, 58 of 60 requests a minute"),
+        Note("budget", "tag 'nightly'", "$4.20 of $5 a day spent, $0.1 more reserved"),
     ),
 )
 OTHERS = (

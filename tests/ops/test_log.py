@@ -76,6 +76,17 @@ def test_a_request_is_one_json_line(pipe: Pipe, finished: Finish) -> None:
     ]
 
 
+def test_what_is_not_so_with_most_requests_stands_where_it_is(pipe: Pipe, finished: Finish) -> None:
+    log = Log(fd=pipe.into)
+    log.observe_finish(finished._replace(agent="scout", tags=("a",), queued=0.25, strategy="cheapest", rule=2))
+    log.close()
+    (line,) = pipe.lines()
+    more = {name: line[name] for name in ("agent", "queued_s", "strategy", "rule")}
+    assert more == {"agent": "scout", "queued_s": 0.25, "strategy": "cheapest", "rule": 2}
+    pretty = PrettyLines(colour=False).request(finished._replace(queued=0.25, strategy="cheapest"), Scrubber())
+    assert b"  queued 0.25 s  cheapest  " in pretty
+
+
 @pytest.mark.parametrize(
     ("status", "ended", "failure", "level"),
     [
