@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from proxy import __version__
 from proxy.app.admin_act import Act
+from proxy.app.admin_keys import Keys
+from proxy.app.admin_limits import LimitsLook
 from proxy.app.admin_look import Look
 from proxy.app.admin_recommend import Recommend
 from proxy.app.admin_record import Record
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 def actions(process: Process) -> list[Action]:
     """All that it can be asked, and told to do."""
     look = Look(process)
-    parts = (look, Act(process, look), Record(process), Recommend(process, look))
+    keys, limits = Keys(process), LimitsLook(process)
+    parts = (look, limits, Record(process), Recommend(process, look), Act(process, look), keys)
     return [action for part in parts for action in part.actions()]
 
 

@@ -122,12 +122,23 @@ class Limiter:
             found = self._of_lane[target.name] = tuple(meter for meter in both if meter is not None)
         return found
 
-    def used(self, now: float) -> Iterator[tuple[str, float]]:
-        """Of each target and backend that has limits, the share of that one of which most is used."""
+    def scopes(self) -> Iterator[Scope]:
+        """Those for requests that come in and were met since the start."""
+        if self._terms.all:
+            yield self._all
+        yield from self._keys.values()
+        yield from self._routes.values()
+
+    def upstream(self) -> Iterator[tuple[str, Meter]]:
+        """Targets and backends that have limits."""
         for name, meter in self._meters.items():
             if meter is not None:
-                shares = (1.0 - window.left(now) / window.rate.amount for window in meter.windows)
-                yield name.removesuffix("/"), max(shares, default=0.0)
+                yield name.removesuffix("/"), meter
+
+    def used(self, now: float) -> Iterator[tuple[str, float]]:
+        """Of each target and backend that has limits, the share of that one of which most is used."""
+        for name, meter in self.upstream():
+            yield name, max((1.0 - window.left(now) / window.rate.amount for window in meter.windows), default=0.0)
 
     # What exchanges do -----------------------------------------------------------------------------------------------
 
