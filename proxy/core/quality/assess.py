@@ -6,6 +6,7 @@ they catch, measured on real answers.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -76,7 +77,7 @@ def _said(want: Wanted, answer: Answer) -> Parts:
     whole = answer.text.strip()
     text, end = whole[:MOST], whole if len(whole) <= MOST else whole[-END:]
     found = words(text)
-    if not text:
+    if not text or not _says(text, found):
         return Parts(0.0, 0.0, 0.0)
     no = answer.refused or answer.finish == "content_filter" or refuses(text)
     round_ = turns(text, found) if text is end else min(turns(text, found), turns(end, words(end)))
@@ -91,6 +92,11 @@ def _said(want: Wanted, answer: Answer) -> Parts:
     return Parts(complete, relevant, coherent)
 
 
+def _says(text: str, found: list[str]) -> bool:
+    """There is more in it than punctuation."""
+    return bool(found) or any(unicodedata.category(char)[0] not in "PZC" for char in text)
+
+
 def _finished(finish: str | None, text: str) -> float:
     if finish == "length":
         return 0.3
@@ -100,8 +106,6 @@ def _finished(finish: str | None, text: str) -> float:
 
 
 def _long_enough(want: Wanted, text: str, found: list[str]) -> float:
-    if not found and not any(char.isalnum() for char in text):
-        return 0.5
     if len(found) > 2 and _again(want, " ".join(found)):
         return 0.4
     if want.words is not None and want.words > 3:
