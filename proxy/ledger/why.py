@@ -239,7 +239,7 @@ def _find(connection: sqlite3.Connection, wanted: str) -> tuple[str, float, int]
         names = [wanted]
     if not names:
         raise NoStory(
-            f"No request {wanted} is on record: no target was asked, it was refused at the door (see the log), "
+            f"No request {wanted} is on record: its key was refused (see the log), it is forgotten by now, "
             "or it was another server's."
         )
     if len(names) > 1:

@@ -36,7 +36,7 @@ def as_text(story: Story, utc: bool = False) -> Iterator[str]:
     elif story.attempts:
         yield f"  route {story.route}: what was planned is not on record (any more)"
     else:
-        yield f"  route {story.route}: nothing was planned"
+        yield f"  route {story.route}: nothing was planned" if story.route else "  refused at the door"
     for what, whose, words in story.notes:
         yield from _wrapped(f"  {what}: ", f"{whose}: {words}" if whose else words)
     if story.queued:

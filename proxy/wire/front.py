@@ -7,10 +7,13 @@ from functools import partial
 from time import time
 from typing import Protocol
 
+import orjson
+
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.key import Key
 from proxy.core.outcome import Ended, Finish
 from proxy.core.relay import RELAYS, Relay
+from proxy.core.told import Told
 from proxy.engine.engine import Engine
 from proxy.engine.lane import Road
 from proxy.engine.roads import Roads
@@ -174,14 +177,28 @@ class Front:
         return found
 
     def _refuse(self, reply: Reply, refusal: Refusal, rid: str, endpoint: str, key: str = "") -> None:
-        """No target is asked; but the request is counted and logged like any other."""
+        """No target is asked; but the request is counted, logged and on record like any other."""
+        now = time()
+        if refusal.status != UNAUTHORIZED:
+            self._engine.ledger.tell(_told(refusal, rid, endpoint, now, key))
         reply.whole(refusal.status, refusal.headers_for(rid), refusal.body)
-        finish = (rid, "", "", 0, refusal.status, False, endpoint, time(), 0.0, None, Ended.FAILED, None, None, key)
+        finish = (rid, "", "", 0, refusal.status, False, endpoint, now, 0.0, None, Ended.FAILED, None, None, key)
         self._engine.on_finish(Finish(*finish))
 
 
 _WORDS: dict[Read, str] = {chat_request: "chat", embed_request: "embed"}
 """What metrics and log call an endpoint."""
+
+
+UNAUTHORIZED = 401
+"""Such requests are not put on record: whoever comes along could make any number of them."""
+
+
+def _told(refusal: Refusal, rid: str, endpoint: str, now: float, key: str) -> Told:
+    """With the error's code only: its message may quote the request."""
+    error = orjson.loads(refusal.body)["error"]
+    code, status, ended = str(error.get("code") or error.get("type")), refusal.status, Ended.FAILED
+    return Told(rid, now, "", endpoint, key, "", (), False, ended, status, None, 0.0, 0.0, 0, None, None, (), code)
 
 
 def _no_road(desk: Desk, model: str, road: Road | None, key: Key) -> Refusal:
