@@ -97,7 +97,9 @@ class Process:
         self.events = Events()
         vitals = Vitals(self.events, self.state)
         self.engine = Engine(self.net, self.ledger, (self.metrics, log, vitals))
-        self.watching = Watching(self.net, self.engine, vitals, self.events, log.event, self.state)
+        self.watching = Watching(
+            self.net, self.engine, vitals, self.events, log.event, self.state, lambda: self.draining.active
+        )
         self._shared = shared is not None
         self._learnt = Learnt(self.engine.choices, self.state) if self.state else None
         self.engine.on_circuit = self._circuit

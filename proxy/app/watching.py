@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,10 @@ from proxy.core.money.budget import dollars
 from proxy.core.place import Place
 from proxy.core.vitals.policy import Alerting
 from proxy.engine.alerts import Alert, Alerts
+from proxy.engine.engine import Engine
 from proxy.engine.events import Events
-from proxy.engine.healths import Healths
+from proxy.engine.lane import Lane
+from proxy.engine.probes import Probes, Subject, subjects
 from proxy.engine.purses import Passed
 from proxy.engine.vitals import Vitals
 from proxy.engine.watch import WATCHED, Watch
@@ -49,9 +51,19 @@ class Watching:
     """One for each process."""
 
     def __init__(
-        self, net: HttpNet, engine: Healths, vitals: Vitals, events: Events, say: Say, state: State | None = None
+        self,
+        net: HttpNet,
+        engine: Engine,
+        vitals: Vitals,
+        events: Events,
+        say: Say,
+        state: State | None = None,
+        idle: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`idle`: nothing is to be probed any more."""
         self.vitals = vitals
+        self.probes = Probes(engine, vitals, events, idle)
+        self._subjects: list[Subject] = []
         self.alerts = Alerts((self._tell,))
         self._watch = Watch(engine, vitals, self.alerts, Alerting())
         self._net = net
@@ -88,10 +100,19 @@ class Watching:
         if config.alerts.webhook != self._alerting.webhook:
             self._let_go()
         self._alerting = config.alerts
+        self._subjects = []
+        for subject in subjects(config, _lanes(desk)):
+            if isinstance(subject, str):
+                self._say("warning", "probe.impossible", reason=subject)
+            else:
+                self._subjects.append(subject)
+        if self._loop is not None:
+            self.probes.adopt(self._subjects)
 
     async def run(self, *, shared: bool) -> None:
         """Look, until cancelled. `shared`: other workers keep the same account."""
         loop = self._loop = asyncio.get_running_loop()
+        self.probes.adopt(self._subjects)
         for alert in self._early:
             self._hand_on(loop, alert)
         saved = looked = loop.time()
@@ -137,6 +158,7 @@ class Watching:
 
     async def close(self) -> None:
         """Keep what is known, and send what waits, within 2 seconds."""
+        await self.probes.close()
         self.vitals.save(time.time())
         self._let_go()
         if self._old:
@@ -247,6 +269,19 @@ class Watching:
             yield Gauge("wayline_alert", "1: it is raised; 0: it was, and is cleared.", raised, labels, "max")
         for kind, count in self.alerts.raised.items():
             yield Gauge("wayline_alerts_raised", "Alerts raised so far.", float(count), (("kind", kind),), total=True)
+        help_ = "Probes, by what they said."
+        for (target, word), count in self.probes.counted.items():
+            labels = (("target", target), ("result", word))
+            yield Gauge("wayline_probes", help_, float(count), labels, total=True)
+
+
+def _lanes(desk: Desk) -> dict[str, tuple[str, Lane]]:
+    """By target, with a route that has it."""
+    found: dict[str, tuple[str, Lane]] = {}
+    for route, road in desk.roads.by_name.items():
+        for name, lane in road.lanes.items():
+            found.setdefault(name, (route, lane))
+    return found
 
 
 def _origins(config: Config) -> dict[str, Origin]:

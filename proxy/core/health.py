@@ -160,6 +160,26 @@ def _failed(health: Health, failure: FailureKind, now: float, jitter: float) -> 
         )
     if health.opened and health.open_until > now:
         return health._replace(in_a_row=in_a_row)  # tried all the same, since every target was open
+    return _opened(health, failure, in_a_row, now, jitter)
+
+
+def found_down(health: Health, cause: FailureKind, now: float, jitter: float = 0.5) -> Health:
+    """The value after probes found that it is out of order: its circuit is open, or goes on being so."""
+    if health.opened and health.open_until > now:
+        return health
+    return _opened(health, cause, health.in_a_row, now, jitter)
+
+
+def found_up(health: Health, now: float) -> Health:
+    """The value after probes found that it answers again. What its upstream asked for by itself still holds."""
+    if not health.opened:
+        return health
+    if health.cool_until > now:
+        return health._replace(opened=0, probing=False, in_a_row=0)
+    return Health(since=now)
+
+
+def _opened(health: Health, failure: FailureKind, in_a_row: int, now: float, jitter: float) -> Health:
     opened = health.opened + 1
     once, most = (SLOW_OPEN_FOR, SLOW_OPEN_FOR_MAX) if failure in SLOW else (OPEN_FOR, OPEN_FOR_MAX)
     length = min(once * opened, most) * (1 - SPREAD + 2 * SPREAD * jitter)

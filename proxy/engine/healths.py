@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from proxy.core.choice.ranking import Closed
 from proxy.core.failure import Failure, FailureKind
-from proxy.core.health import WELL, Health, cooled, on_outcome, on_send
+from proxy.core.health import WELL, Health, cooled, found_down, found_up, on_outcome, on_send
 from proxy.core.outcome import Ended
 from proxy.engine.choices import Choices
 from proxy.engine.keys import OF_THE_KEY, BackendKey, Ring
@@ -76,6 +76,15 @@ class Healths:
         assert lane.ring is not None
         self._rest(lane.ring, lane.target.name, now)
         return lane.ring.none_left(now)
+
+    def found(self, target: str, down: FailureKind | None, now: float, jitter: float = 0.5) -> None:
+        """Probes found that a target is out of order, by this failure; or that it answers (`None`)."""
+        before = self.health.get(target, WELL)
+        after = found_up(before, now) if down is None else found_down(before, down, now, jitter)
+        if after is not before:
+            self._put(target, after)
+            if after.opened != before.opened and self.on_circuit is not None:
+                self.on_circuit(target, before, after)
 
     def forget(self, targets: Iterable[str]) -> None:
         """What was learnt of these targets no longer holds (their configuration changed)."""

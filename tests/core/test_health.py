@@ -188,3 +188,20 @@ def test_whatever_happens_a_target_gets_another_chance_within_an_hour(
         )
         assert h.standing(state, now + h.COOLDOWN_MAX + 1) in (h.Standing.WELL, h.Standing.PROBE)
         assert state.good >= 0 and state.bad >= 0
+
+
+def test_probes_open_a_circuit_and_close_it_however_it_came_to_be_open() -> None:
+    down = h.found_down(h.WELL, FailureKind.REFUSED, 100.0)
+    assert h.standing(down, 100.0) is h.Standing.OPEN
+    assert h.found_down(down, FailureKind.REFUSED, 101.0) is down
+    longer = h.found_down(down, FailureKind.REFUSED, down.open_until)
+    assert longer.opened == 2 and longer.open_until > down.open_until
+    assert h.standing(h.found_up(longer, 120.0), 120.0) is h.Standing.WELL
+    assert h.found_up(h.WELL, 120.0) is h.WELL
+
+
+def test_a_good_probe_does_not_end_what_the_upstream_asked_for() -> None:
+    state = h.found_down(h.WELL, FailureKind.REFUSED, 100.0)._replace(cooled_at=100.0, cool_until=200.0)
+    after = h.found_up(state, 150.0)
+    assert not after.opened
+    assert h.standing(after, 150.0) is h.Standing.COOLING
