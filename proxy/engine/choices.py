@@ -81,6 +81,8 @@ class Choices:
         """For a request that is sent now: turns move on. `health`: of all that are not simply well; where that
         changes, `renew` must be called."""
         shaped = self._shaped(road, request, key, health, now)
+        if shaped.settled is not None:
+            return shaped.settled
         name = road.route.name
         choice = shaped.shortlist.choice(random.random, self.turns.get(name, _NO_TURNS), self._last(road, request))
         if choice.turns:
@@ -122,13 +124,18 @@ class Choices:
             shelves = self._lasting if lasts(road, full) else self._brief
         name = road.route.name
         shelf = shelves.get(name)
-        if shelf is None or shelf.road is not road or now >= shelf.until or self._changed(shelf, health):
+        if (
+            shelf is None
+            or shelf.road is not road
+            or now >= shelf.until
+            or ((health or shelf.health or self.closed or shelf.closed) and self._changed(shelf, health))
+        ):
             if len(shelves) >= MOST:
                 shelves.clear()
             shelf = shelves[name] = self._shelf(road, health, now, inf if shelves is self._lasting else now + FRESH_FOR)
         shaped = shelf.shapes.get(shape)
         if shaped is None:
-            if len(shape) == 2:
+            if type(shape) is int:
                 what, rule = asked(road, request, key), None
             shaped = self._shape(road, request, what, rule, health, now, draw)
             if not shaped.shortlist.once:
@@ -137,9 +144,7 @@ class Choices:
 
     def _changed(self, shelf: Shelf, health: Mapping[str, Health]) -> bool:
         """What it was made from."""
-        if (health or shelf.health) and shelf.health != health:
-            return True
-        return bool(self.closed or shelf.closed) and shelf.closed != self.closed
+        return shelf.health != health or shelf.closed != self.closed
 
     def _shelf(self, road: Road, health: Mapping[str, Health], now: float, until: float) -> Shelf:
         trials = self.trials.get(road.route.name, _NO_TRIALS)

@@ -113,8 +113,8 @@ class Road:
     """Some group of it goes by `ucb`."""
     weighs: bool = field(init=False)
     """The tokens of a request matter to some strategy or rule."""
-    ruled: bool = field(init=False)
-    """It has rules."""
+    quick: bool = field(init=False)
+    """What most requests ask of it is found by a look at them."""
     times: bool = field(init=False)
     """The length of an answer matters to some strategy."""
     exact: bool = field(init=False)
@@ -136,8 +136,8 @@ class Road:
             ("embeds", embeds),
             ("headers", frozenset(name.encode() for rule in rules for name, _ in rule.when.header)),
             ("learns", "ucb" in strategies),
-            ("weighs", bool(rules) or not strategies.isdisjoint(WEIGH)),
-            ("ruled", bool(rules)),
+            ("weighs", policy is not None and (policy.exact or bool(rules) or not strategies.isdisjoint(WEIGH))),
+            ("quick", not rules and (policy is None or not policy.exact)),
             ("times", "least_latency" in strategies),
             ("exact", policy is not None and policy.exact),
             ("lasts", policy is None or not policy.measures),

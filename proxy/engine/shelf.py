@@ -8,12 +8,13 @@ from typing import NamedTuple
 from proxy.core.attempt import Usual, usual
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.choice.choose import Choice, Shortlist, asked_to_wait
-from proxy.core.choice.facts import Facts, about, facts_of, output_of, plain_facts, rounded
+from proxy.core.choice.facts import MATTERS, Facts, about, facts_of, output_of, rounded
 from proxy.core.choice.ranking import Closed
 from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import NONE, Wish
 from proxy.core.health import Health
 from proxy.core.relay import Request
+from proxy.core.tokens import of_plain
 from proxy.engine.lane import Road
 
 FRESH_FOR = 0.05
@@ -22,10 +23,9 @@ of it or to a limit are known at once."""
 MOST_SHAPES = 512
 MOST_READY = 1024
 _NOTHING = Facts(0)
-_ALIKE: Plain = (0, None)
 
 Shape = tuple[Facts, Wish | None, int | None, bool]
-Plain = tuple[int, int | None]
+Plain = int
 """Tokens of input and of the answer, about, of a request that is nothing but a text."""
 
 
@@ -42,10 +42,12 @@ class Ready(NamedTuple):
 class Shaped:
     """What requests of one shape share."""
 
-    __slots__ = ("_ready", "shortlist")
+    __slots__ = ("_ready", "settled", "shortlist")
 
     def __init__(self, shortlist: Shortlist) -> None:
         self.shortlist = shortlist
+        self.settled: Ready | None = None
+        """What all of them get, where nothing is left to be decided with each."""
         self._ready: dict[int, Ready] = {}
 
     def ready(self, choice: Choice, road: Road, request: Request) -> Ready:
@@ -56,6 +58,8 @@ class Shaped:
             if len(self._ready) >= MOST_READY:
                 self._ready.clear()
             self._ready[id(choice)] = found  # which holds the choice, so that no other one gets its id
+            if self.shortlist.settled:
+                self.settled = found
         return found
 
 
@@ -66,7 +70,7 @@ def _made(choice: Choice, road: Road, request: Request) -> Ready:
     if len(plan.targets) + len(plan.skipped) < len(route.targets):
         road = road.among(route, {t.name for t in plan.targets} | {one.target.name for one in plan.skipped})
         route = road.route
-    waits = plan.skipped and asked_to_wait(choice, 0.0)
+    waits = asked_to_wait(choice, 0.0) if plan.skipped or choice.left_out else ()
     way = usual(route, plan.targets) if plan.targets and not waits else None
     return Ready(choice, road, way)
 
@@ -121,20 +125,27 @@ def cold_of(road: Road) -> dict[str, str]:
 
 
 def plain_shape(road: Road, request: Request) -> Plain | None:
-    """What most requests have in common with others that get the same shortlist; `None`: this one is not so plain."""
-    if request.wish is not None or road.ruled or type(request) is not ChatRequest:
+    """What most requests have in common with others that get the same shortlist; `None`: this one is not so plain.
+    It is asked of each request, and made to be quick."""
+    if not road.quick or request.wish is not None or type(request) is not ChatRequest:
         return None
     body = request.body
     look = road.look
     if look is not None and (request.native is not None or not look.plain(body, len(request.raw))):
         return None
-    if not road.weighs:
-        return (0, about(output_of(body) or -1)) if road.times else _ALIKE
-    found = None if road.exact else plain_facts(body)
-    if found is None:
-        return None
-    tokens, output = found
-    return about(tokens), output if output is None else about(output)
+    if not (road.weighs or road.times):
+        return 0
+    tokens = 0
+    if road.weighs:
+        counted = of_plain(body.get("messages")) if MATTERS.isdisjoint(body) else None
+        if counted is None:
+            return None
+        tokens = counted
+        cut = tokens.bit_length() - 5  # as `about`
+        if cut > 0:
+            tokens = (tokens + (1 << cut >> 1)) >> cut << cut
+    output = output_of(body)
+    return tokens << 40 if output is None else tokens << 40 | about(output)
 
 
 def shape_of(road: Road, asked: Asked, rule: int | None) -> Shape:

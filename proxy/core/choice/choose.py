@@ -67,7 +67,19 @@ class Shortlist:
     as nothing new is known: who may be asked, and in which order; but for who comes first, where that is decided with
     each request."""
 
-    __slots__ = ("_behind", "_made", "_names", "_policy", "_ranked", "_settled", "_spent", "_stays", "once", "until")
+    __slots__ = (
+        "_behind",
+        "_made",
+        "_names",
+        "_policy",
+        "_ranked",
+        "_settled",
+        "_spent",
+        "_stays",
+        "once",
+        "settled",
+        "until",
+    )
 
     def __init__(
         self, policy: Policy, settled: Choice, ranker: Ranker, group: Group, behind: Mapping[str, str], spent: set[str]
@@ -80,6 +92,8 @@ class Shortlist:
         self._spent = spent
         self.once = ranker.once
         """It holds for one request only."""
+        self.settled = not (self.once or policy.sticky or self._ranked.ring or self._ranked.pick)
+        """It has the same choice for all."""
         self.until = settled.plan.until
         """When a target that is left out now, or put last, is due again."""
         seen = ranker.seen

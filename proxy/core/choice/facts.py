@@ -23,7 +23,8 @@ _MEMBERS = {
     "audio_output": ("modalities",),
 }
 """Members of a body that may need a capability."""
-_MATTERS = frozenset({"input", *(name for names in _MEMBERS.values() for name in names)})
+MATTERS = frozenset({"input", *(name for names in _MEMBERS.values() for name in names)})
+"""Members without which a body is a text, and maybe pictures and the like within its messages."""
 _EXACT = 32
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 
@@ -60,7 +61,7 @@ def facts_of(body: Mapping[str, Any], *, chat: bool = True, model: str = "") -> 
 def plain_facts(body: Mapping[str, Any]) -> tuple[int, int | None] | None:
     """Tokens of input and of the answer (as in `Facts`) of a chat request that needs no capability; quickly. `None`: it
     may need one."""
-    if not _MATTERS.isdisjoint(body):
+    if not MATTERS.isdisjoint(body):
         return None
     tokens = of_plain(body.get("messages"))
     return None if tokens is None else (tokens, output_of(body))
@@ -100,9 +101,10 @@ def _needs(body: Mapping[str, Any]) -> Iterable[str]:
 def output_of(body: Mapping[str, Any]) -> int | None:
     """Tokens that the answer may have, where the request says it."""
     for name in _LENGTHS:
-        value = body.get(name)
-        if type(value) is int and value > 0:
-            return value
+        if name in body:
+            value = body[name]
+            if type(value) is int and value > 0:
+                return value
     return None
 
 
