@@ -13,7 +13,6 @@ from proxy.core.attempt import Usual, usual
 from proxy.core.choice.facts import Facts
 from proxy.core.choice.ranking import Custom
 from proxy.core.choice.rules import Asked
-from proxy.core.choice.wish import NONE, Wish
 from proxy.core.limiting.adaptive import Sample
 from proxy.core.plan import vectors_of
 from proxy.core.route import Route, Target
@@ -85,7 +84,9 @@ class Course:
     def asked(self, one: Asking) -> Asked:
         """A recorded request as preflight and rules see it: what of it stands on record."""
         needs = _VECTORS if one.vectors else _NO_NEEDS
-        wish = Wish(agent=one.agent, tags=one.tags) if one.agent or one.tags else NONE
+        wish = one.wish
+        if one.agent or one.tags:
+            wish = wish._replace(agent=one.agent, tags=one.tags)
         facts = Facts(one.input if one.chat or one.vectors else 0, None, needs, one.chat, self.route.name)
         return Asked(facts, wish, one.key, {}, self.fit and one.input <= self.short)
 

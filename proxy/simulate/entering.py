@@ -50,6 +50,11 @@ class Entering:
         if not self._try(limits, self._held) and not self._wait(limits):
             self._world.tally.unanswered(left=False, refused=True)
 
+    @property
+    def priority(self) -> str:
+        """Of its request; empty: normal."""
+        return self._one.wish.priority
+
     @abstractmethod
     def happens(self, what: int, number: int) -> None:
         """It is time."""

@@ -13,7 +13,7 @@ from proxy.core.plan import asked_for_time, fallen_ill, to_go_on
 from proxy.core.route import OnCut, Target
 from proxy.core.usage import Usage
 from proxy.core.ways import Partial, Way, ways
-from proxy.engine.limiter import BY_LIMITS, REFUSED, TAKES_LIKE
+from proxy.engine.limiter import REFUSED, TAKES_LIKE
 from proxy.simulate.course import Course, Spot
 from proxy.simulate.entering import AGAIN, CONTENT, ENDS, HEDGE, LATE, LEAVES, OPENS, TIRED, Entering
 from proxy.simulate.fate import Fate, partly
@@ -290,8 +290,7 @@ class Journey(Entering):
         if world.limits is not None:
             self._over(world.limits)
         if not isinstance(command, machine.Deliver):
-            refused_here = isinstance(command, machine.Refuse) and not self._sent and command.failure.kind in BY_LIMITS
-            world.tally.unanswered(left=isinstance(command, machine.Vanish), refused=refused_here)
+            world.tally.unanswered(left=isinstance(command, machine.Vanish), refused=not self._sent)
             return
         total = world.now - one.at
         first = total if self._content is None else self._content - one.at

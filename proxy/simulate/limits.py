@@ -11,7 +11,7 @@ from proxy.app.limiting import limits_anything, terms_of
 from proxy.config.values import Config
 from proxy.core.choice.ranking import Closed
 from proxy.core.failure import Failure
-from proxy.core.limiting.meter import Meter, Taken, settle
+from proxy.core.limiting.meter import Meter
 from proxy.core.route import Route, Target
 from proxy.core.usage import Usage
 from proxy.engine.scopes import USUAL, Held, Scope, at_limit, meter_of
@@ -62,11 +62,10 @@ class Limits:
     def reserve(self, held: Held, target: Target, number: int, now: float) -> Failure | None:
         """An attempt is about to be sent there."""
         meters = self._meters(target)
-        for meter in meters:
-            if meter.wait(held.tokens, now) > 0:
-                self._close(target.name, meter, now)
-                return at_limit(target.name, meter, held.tokens, now)
-        held.attempts[number] = tuple(meter.take(held.tokens, now) for meter in meters)
+        short = held.reserve(meters, number, now)
+        if short is not None:
+            self._close(target.name, short, now)
+            return at_limit(target.name, short, held.tokens, now)
         self._closed.pop(target.name, None)
         for meter in meters:
             self._close(target.name, meter, now)
@@ -84,15 +83,11 @@ class Limits:
 
     def settle(self, held: Held, number: int, usage: Usage | None) -> None:
         """That attempt has ended."""
-        held.sent = True
         tokens = 0.0
         if usage is not None:
             tokens = float(usage.input + usage.output)
             self._usual += (usage.output - self._usual) * LEARNS
-        held.spent += tokens
-        taken: tuple[Taken, ...] = held.attempts.pop(number, ())
-        for one in taken:
-            settle(one, tokens)
+        held.settle(number, tokens)
 
     def leave(self, held: Held) -> None:
         """The request is over."""
@@ -106,7 +101,7 @@ class Limits:
         if queue is None or len(self._waiting) >= queue.size:
             return None
         self._waiting.append(journey)
-        return queue.of("").wait
+        return queue.of(journey.priority).wait
 
     def drop(self, journey: Entering) -> None:
         """It waits no more."""

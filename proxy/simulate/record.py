@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from proxy.core.choice.wish import NONE, Wish
 from proxy.core.failure import FailureKind
 from proxy.core.outcome import Ended, How
 from proxy.core.usage import Usage
 from proxy.ledger.recover import recover
 from proxy.ledger.schema import LedgerError, check_version
+from proxy.simulate.asked import AskedFor, Unsent, asked_for
 
 # fmt: off
 _COLUMNS = (
@@ -66,6 +68,8 @@ class Tried(NamedTuple):
 class Asking(NamedTuple):
     """One request on record."""
 
+    id: str
+    """A client may have chosen it: with `at` it is one."""
     at: float
     """Unix time at which it came in."""
     route: str
@@ -79,6 +83,8 @@ class Asking(NamedTuple):
     leaves: float
     """Unix time at which its client left; infinite: it did not."""
     tried: tuple[Tried, ...]
+    wish: Wish = NONE
+    """What it asked of targets, but for agent and tags."""
     guessed: bool = False
     """Its tokens stand nowhere: as many as is usual on its route."""
 
@@ -100,6 +106,8 @@ class Record:
 
     requests: tuple[Asking, ...]
     attempts: int
+    tells: bool = False
+    """It says what requests asked for, and which were refused before anything was sent."""
 
 
 def read(path: str | Path, since: float | None = None, until: float | None = None) -> Record:
@@ -113,7 +121,8 @@ def read(path: str | Path, since: float | None = None, until: float | None = Non
             recover(path)
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)) as connection:
             check_version(connection, path)
-            return _requests(_rows(connection, -inf if since is None else since, inf if until is None else until))
+            span = (-inf if since is None else since, inf if until is None else until)
+            return _requests(_rows(connection, *span), asked_for(connection, *span))
     except (sqlite3.Error, OSError) as error:
         raise LedgerError(f"The ledger {path} cannot be read: {error}.") from error
 
@@ -128,25 +137,38 @@ def _rows(connection: sqlite3.Connection, since: float, until: float) -> Iterato
     )
 
 
-def _requests(rows: Iterable[tuple[Any, ...]]) -> Record:
-    found: list[Asking] = []
+def _requests(rows: Iterable[tuple[Any, ...]], more: AskedFor) -> Record:
+    found: list[Asking] = [_unsent(one) for one in more.unsent]
     attempts = 0
     for _, group in groupby(rows, key=lambda row: row[:2]):
         each = list(group)
         attempts += len(each)
         found.append(_request(each))
+    if more.unsent:
+        found.sort(key=lambda one: one.at)
     usual = _usual(found)
-    return Record(tuple(_whole(one, usual) for one in found), attempts)
+    whole = (_whole(one, usual) for one in found)
+    if more.wishes:
+        whole = (one._replace(wish=more.wishes.get((one.id, one.at), NONE)) for one in whole)
+    return Record(tuple(whole), attempts, more.tells)
+
+
+def _unsent(one: Unsent) -> Asking:
+    id_, at, route, key, stream, endpoint, agent, tags = one.of_request
+    leaves = inf if one.left is None else at + one.left
+    words = (key or "", bool(stream), endpoint or "chat", agent or "", _tags(tags))
+    return Asking(id_, at, route, *words, -1, -1, leaves, ())
 
 
 def _request(rows: list[tuple[Any, ...]]) -> Asking:
-    _, at, route, key, stream, endpoint, agent, tags = rows[0][:_OF_REQUEST]
+    id_, at, route, key, stream, endpoint, agent, tags = rows[0][:_OF_REQUEST]
     endpoint = endpoint or "chat"
     tried = tuple(_tried(row, at, bool(stream), endpoint) for row in rows)
     used = [one.usage for one in tried if one.usage is not None]
     served = any(one.ended is Ended.SERVED for one in tried)
     gone = not served and tried[-1].ended is Ended.CANCELLED
     return Asking(
+        id_,
         at,
         route,
         key or "",

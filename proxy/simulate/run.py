@@ -70,7 +70,7 @@ def simulate(
         recorded(requests),
         world.tally,
         dict(gone),
-        tuple(_notes(config, world, histories, routes, requests)),
+        tuple(_notes(config, world, histories, routes, requests, record.tells)),
     )
 
 
@@ -101,7 +101,7 @@ def _run(world: World, going: list[tuple[Course, Asking]]) -> None:
 
 
 def _notes(
-    config: Config, world: World, histories: Histories, routes: list[Route], requests: list[Asking]
+    config: Config, world: World, histories: Histories, routes: list[Route], requests: list[Asking], tells: bool
 ) -> list[str]:
     """Only what this simulation really touched."""
     used = world.tally.by_target
@@ -113,7 +113,7 @@ def _notes(
     if guessed:
         notes.append(f"Requests without a count of tokens on record: {guessed:,}; taken for usual ones of their route.")
     for route in routes:
-        unseen = _unseen(route)
+        unseen = _unseen(route, tells)
         if unseen:
             notes.append(f"Route {route.name} goes by {' and '.join(unseen)}, which no ledger tells: as if not said.")
     if config.budgets != NO_TERMS or any(key.budgets for key in config.keys):
@@ -123,7 +123,7 @@ def _notes(
     return notes
 
 
-def _unseen(route: Route) -> list[str]:
+def _unseen(route: Route, tells: bool) -> list[str]:
     """Words of a route's policy about what the ledger does not hold."""
     policy = route.policy
     if policy is None:
@@ -132,8 +132,8 @@ def _unseen(route: Route) -> list[str]:
     found = {
         "conversations (sticky)": policy.sticky,
         "headers": any(when.header for when in whens),
-        "the caller's priority": any(when.priority not in ("", "normal") for when in whens),
-        "its task": bool(policy.tasks) or any(when.task for when in whens),
+        "the caller's priority": not tells and any(when.priority not in ("", "normal") for when in whens),
+        "its task": not tells and (bool(policy.tasks) or any(when.task for when in whens)),
         "what requests need (has)": any(when.has for when in whens),
         "the output asked for": any(when.output for when in whens),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
+from math import inf
 from typing import NamedTuple
 
 from proxy.core.outcome import Ended
@@ -55,7 +56,7 @@ class Tally:
     lost: int = 0
     """Neither answered nor left by their clients."""
     refused: int = 0
-    """Of those lost: by our own limits."""
+    """Of those lost: before anything was sent, by limits, or since nobody was left to be asked."""
     left: int = 0
     failovers: int = 0
     """Served, but not by the target that was asked first."""
@@ -150,7 +151,7 @@ def recorded(requests: Iterable[Asking]) -> Tally:
             if one.ended is Ended.SERVED:
                 served = one
         if served is None:
-            tally.unanswered(left=request.tried[-1].ended is Ended.CANCELLED)
+            tally.unanswered(left=request.leaves < inf, refused=not request.tried)
             continue
         total = served.at + served.took - request.at
         tally.answered(served.target, request.tried[0].target, total if content is None else content, total)

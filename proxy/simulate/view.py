@@ -125,11 +125,11 @@ def _seconds(value: float | None) -> str:
     return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
-SOMETIMES = ("  of these by limits", "left by their clients")
+SOMETIMES = ("  of these sent nowhere", "left by their clients")
 ROWS = (
     _Row("served", lambda all_: all_.served, _number),
     _Row("lost", lambda all_: all_.lost, _number),
-    _Row("  of these by limits", lambda all_: all_.refused, _number),
+    _Row("  of these sent nowhere", lambda all_: all_.refused, _number),
     _Row("left by their clients", lambda all_: all_.left, _number),
     _Row("failovers", lambda all_: all_.failovers, _number),
     _Row("attempts", lambda all_: all_.attempts, _number),

@@ -15,10 +15,12 @@ from proxy.config.values import Config
 from proxy.core.failure import FailureKind
 from proxy.core.outcome import Ended, How, Outcome
 from proxy.core.price import Price, cost
+from proxy.core.told import Told
 from proxy.core.usage import Usage
 from proxy.ledger.insert import insert
 from proxy.ledger.row import encode
 from proxy.ledger.schema import open_database
+from proxy.ledger.why_row import encode as tell
 
 NOON = 1_795_262_400.0
 """2026-11-21 12:00:00 UTC."""
@@ -50,6 +52,7 @@ class Log:
     """Requests are numbered; times of attempts are seconds after their request."""
 
     rows: list[Outcome] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
     count: int = 0
 
     def served(self, at: float, target: str = "cloud/large", **words: Any) -> None:
@@ -61,6 +64,30 @@ class Log:
         self.count += 1
         for number, words in enumerate(attempts, 1):
             self.rows.append(self._outcome(at, number, {**words, **of_all}))
+
+    def tell(self, at: float, attempts: int = 1, **words: Any) -> None:
+        """What is told of the request that was noted last; without attempts, of one that was never sent on."""
+        if not attempts:
+            self.count += 1
+        known: dict[str, Any] = {
+            "request_id": f"r{self.count}",
+            "started_at": NOON + at,
+            "route": "chat",
+            "endpoint": "chat",
+            "key": "",
+            "agent": "",
+            "tags": (),
+            "stream": True,
+            "ended": Ended.SERVED if attempts else Ended.FAILED,
+            "status": 200,
+            "failure": None,
+            "duration": 1.0,
+            "queued": 0.0,
+            "attempts": attempts,
+            "planned": None,
+            "wish": None,
+        }
+        self.told.append(Told(**{**known, **words}))
 
     @staticmethod
     def answer(target: str, sent: float = 0.0, first: float = 0.5, last: float = 2.0, **words: Any) -> dict[str, Any]:
@@ -114,5 +141,6 @@ class Log:
     def write(self, path: Path) -> Path:
         """As a ledger."""
         with closing(open_database(path, busy=5.0)) as connection:
-            insert(connection, "made", map(encode, self.rows), 0)
+            told = [tell(one, None) for one in self.told]
+            insert(connection, "made", [*map(encode, self.rows), *told], 0)
         return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
@@ -125,3 +126,17 @@ def test_to_suppose_something_of_a_target_that_is_not_there_is_a_mistake(tmp_pat
     record = read(log.write(tmp_path / "l.db"))
     with pytest.raises(ValueError, match=f"has no target or backend {named}"):
         simulate(record, chat("cloud/large"), Supposed((down_of(named, None),)))
+
+
+def test_a_hundred_thousand_requests_take_less_than_twenty_seconds(tmp_path: Path) -> None:
+    """Of one processor; here a tenth of them, and six targets that are chosen among by what is measured."""
+    log = Log()
+    for number in range(10_000):
+        log.served(number * 0.3, TARGETS[number % 2], usage=Usage(100 + number % 900, 10 + number % 300))
+    path = log.write(tmp_path / "l.db")
+    more = "near/a, near/b, near/c, near/d"
+    draft = config(f"  chat: {{targets: [{', '.join(TARGETS)}, {more}], strategy: ucb}}")
+    began = time.process_time()
+    found = simulate(read(path), draft, zone=UTC)
+    assert found.draft.requests == 10_000
+    assert time.process_time() - began < 2.0
