@@ -11,19 +11,24 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from bench.table import replaced, section  # noqa: E402  # needs the path
+from proxy.app.admin import actions  # noqa: E402
 from proxy.config.schema import reference  # noqa: E402
 from proxy.core.failure import VERDICTS, Elsewhere, FailureKind, Verdict  # noqa: E402
+from proxy.ops.admin_schema import fields_of  # noqa: E402
 from proxy.ops.metrics_layout import FAMILIES, Family  # noqa: E402
 from proxy.wire.errors import FUTILE, WORDS  # noqa: E402
 from scripts import providers  # noqa: E402
 
 ELSEWHERE = {Elsewhere.YES: "yes", Elsewhere.NO: "no", Elsewhere.BY_ROUTE: "with `on_filter: next`"}
 END = "<!-- generated: end -->"
+NOBODY: Any = None
+"""Takes the place of a process, where only what can be asked of one is of interest."""
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -83,12 +88,27 @@ def _listed(values: Iterable[str]) -> str:
     return ", ".join(f"`{value}`" if value else "(empty)" for value in values)
 
 
+def admin() -> str:
+    """Every call of the admin API."""
+    heads = ("call", "does", "takes")
+    rows = [[f"`{one.method} {one.path}`", one.doc, _taken(one.query, one.takes)] for one in actions(NOBODY)]
+    rows.append(["`GET /events`", "What happens, as server-sent events.", ""])
+    rows.append(["`GET /openapi.json`", "All of this, for programs.", ""])
+    return table(heads, rows)
+
+
+def _taken(query: Any, body: Any) -> str:
+    asked = [f"`?{name}`" for name in (fields_of(query) if query else ())]
+    return " ".join([*asked, *(f"`{name}`" for name in (fields_of(body) if body else ()))])
+
+
 def measured() -> str:
     """The README's table."""
     return section(json.loads((ROOT / "bench/reference.json").read_text(encoding="utf-8")))
 
 
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "docs/admin.md": {"admin": admin},
     "docs/configuration.md": {"configuration": configuration},
     "docs/errors.md": {"failures": failures},
     "docs/metrics.md": {"metrics": metrics, "words": words},

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from proxy import __version__
 from proxy.app.admin_act import Act
+from proxy.app.admin_health import Health
 from proxy.app.admin_keys import Keys
 from proxy.app.admin_limits import LimitsLook
 from proxy.app.admin_look import Look
@@ -23,7 +24,7 @@ def actions(process: Process) -> list[Action]:
     """All that it can be asked, and told to do."""
     look = Look(process)
     keys, limits = Keys(process), LimitsLook(process)
-    parts = (look, limits, Record(process), Recommend(process, look), Act(process, look), keys)
+    parts = (look, Health(process, look), Act(process, look), limits, Record(process), Recommend(process, look), keys)
     return [action for part in parts for action in part.actions()]
 
 

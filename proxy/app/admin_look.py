@@ -51,6 +51,7 @@ class Status(TypedDict):
     uptime: Annotated[float, "Seconds."]
     workers: Annotated[int, "Processes that share the port; each answers for itself."]
     in_flight: Annotated[int, "Requests under way in this worker."]
+    alerts: Annotated[int, "That stand."]
     routes: int
     targets: int
     config: ConfigState
@@ -125,6 +126,9 @@ class TargetState(TypedDict):
     context: Annotated[int | None, "Tokens of input and output together."]
     price: PriceState | None
     measured: Speed | None
+    score: Annotated[float, "Health, 0 to 100, as it was looked at last; 100 where nothing is known."]
+    anomalies: Annotated[list[str], "What is unusual now: see docs/health.md."]
+    quality: Annotated[float | None, "Of its answers, 0 to 1; null: nobody evaluates them."]
 
 
 class TargetStates(TypedDict):
@@ -170,6 +174,7 @@ class Look:
             "uptime": round(now - process.started_at, 3),
             "workers": int(os.environ.get(WORKERS, "1")),
             "in_flight": len(engine.live),
+            "alerts": len(process.watching.alerts.standing),
             "routes": len(desk.roads.by_name),
             "targets": len(self.lanes()),
             "config": {
@@ -220,6 +225,7 @@ class Look:
         place = lane.place.state()
         closed = engine.choices.closed.get(target.name)
         own, backend = lane.gates[0], lane.gates[1]
+        vitals, quality = self._process.watching.vitals, engine.assessor.standings.get(target.name)
         return {
             "target": target.name,
             "backend": target.backend,
@@ -243,6 +249,9 @@ class Look:
             "context": target.ability.context,
             "price": _price(target.price),
             "measured": _measured(engine.choices.measured.get(target.name)),
+            "score": round(vitals.score(target.name), 1),
+            "anomalies": sorted(vitals.anomalies.get(target.name, ())),
+            "quality": None if quality is None else round(quality.value, 4),
         }
 
 

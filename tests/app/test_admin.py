@@ -128,6 +128,25 @@ def test_a_target_that_fails_is_told_with_its_cause_and_until_when(tmp_path: Pat
     asyncio.run(run())
 
 
+def test_one_target_in_full_with_its_windows(tmp_path: Path) -> None:
+    async def run() -> None:
+        script = [chat_ok(), chat_ok(), error(500), chat_ok("second")]
+        async with Upstream(script) as up, operator(tmp_path, up.base_url) as admin:
+            for _ in range(3):
+                await admin.wayline.chat(model="chat", messages=HELLO)
+            told = await admin.get("/targets/up/first")
+            assert set(told["windows"]) == {"1h", "6h", "24h", "7d", "30d"}
+            hour = told["windows"]["1h"]
+            assert (hour["attempts"], hour["served"], hour["failed"]) == (3, 2, 1)
+            assert hour["total_s"]["p50"] > 0
+            assert 0 <= told["score"] <= 100
+            assert told["target"]["target"] == "up/first"
+            assert await admin.refused("GET", "/targets/up/nobody") == (404, "target_not_found", "target")
+            assert (await admin.get("/alerts"))["alerts"] == []
+
+    asyncio.run(run())
+
+
 def test_spend_by_what_is_asked_for(tmp_path: Path) -> None:
     async def run() -> None:
         async with Upstream(ok("Hello !")) as up, operator(tmp_path, up.base_url) as admin:
@@ -360,6 +379,7 @@ def test_the_document_is_valid_openapi_and_every_answer_is_as_it_says(tmp_path: 
             id_ = (await admin.wayline.chat(model="chat", messages=HELLO)).won.request_id
             await settled(admin, 1)
             asked = {
+                "/targets/{target}": ("/targets/up/first", None),
                 "/targets/{target}/test": ("/targets/up/first/test", {}),
                 "/targets/{target}/cool": ("/targets/up/first/cool", {"seconds": 1}),
                 "/targets/{target}/restore": ("/targets/up/first/restore", None),
