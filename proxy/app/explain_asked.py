@@ -21,8 +21,8 @@ from proxy.core.choice.facts import Facts, facts_of
 from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import NONE, Wish
 from proxy.core.route import Route
-from proxy.engine.choices import conversation
 from proxy.engine.engine import Engine
+from proxy.engine.lessons import conversation
 from proxy.engine.shelf import asked as asked_live
 from proxy.wire.body import chat_request, embed_request
 from proxy.wire.errors import Refusal

@@ -78,7 +78,7 @@ def _made(choice: Choice, road: Road, request: Request) -> Ready:
 class Shelf:
     """Of one route. It is thrown away when something that it was made from changes."""
 
-    __slots__ = ("closed", "health", "lessons", "road", "shapes", "until")
+    __slots__ = ("clean", "closed", "health", "lessons", "road", "shapes", "until")
 
     def __init__(
         self, road: Road, health: Mapping[str, Health], closed: Mapping[str, Closed], until: float, lessons: int
@@ -88,6 +88,8 @@ class Shelf:
         self.health = dict(health)
         self.closed = dict(closed)
         self.until = min((until, *(one.until for one in closed.values())))
+        self.clean = not (health or closed)
+        """All are well, and none is at a limit."""
         self.lessons = lessons
         self.shapes: dict[Shape | Plain, Shaped] = {}
 

@@ -18,8 +18,8 @@ from proxy.core.chat import ChatRequest
 from proxy.core.choice.measured import Measured
 from proxy.core.failure import FailureKind
 from proxy.core.health import Health
-from proxy.engine.choices import conversation
 from proxy.engine.engine import Engine
+from proxy.engine.lessons import conversation
 from proxy.ledger.null import NullLedger
 from proxy.net.flight import Net
 from proxy.wire.body import chat_request
