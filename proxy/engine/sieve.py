@@ -96,10 +96,14 @@ class Sieve:
         if self._ended:
             return True
         now = time.monotonic()
+        out: list[bytes] = []
         for block in data.split(b"\n\n"):
-            if block and self._take(block + b"\n\n", now):
+            if block and self._take(block + b"\n\n", now, out):
                 return True
-        return self._release()
+            self._ripe(out)
+        if self._held and self._timer is None:
+            self._wait(self._held[0].since)
+        return self._inner.push(b"".join(out)) if out else True
 
     def close(self, last: bytes = b"") -> None:
         if self._ended or self._rest():
@@ -116,8 +120,8 @@ class Sieve:
         self._ended = True
         self._inner.broken(failure, chars)
 
-    def _take(self, raw: bytes, now: float) -> bool:
-        """One event. True: the answer ends here."""
+    def _take(self, raw: bytes, now: float, out: list[bytes]) -> bool:
+        """One event. True: the answer ends here, after what stands in `out`."""
         marks: list[tuple[Along, Mark]] = []
         places: set[int] = set()
         for chunk in chunks_in(raw, []):
@@ -136,7 +140,7 @@ class Sieve:
             self._open.update(index for index, _ in indexes)
             for index in finished:
                 places |= self._finished(index)
-            if places and self._hit(places):
+            if places and self._hit(places, out):
                 return True
             self._open.difference_update(finished)
             if self._resources and finished:
@@ -149,8 +153,8 @@ class Sieve:
         found = [along.close() for (of, _), along in self._along.items() if of == index]
         return set().union(*found)
 
-    def _hit(self, places: set[int]) -> bool:
-        """Something was found. True: the answer ends here."""
+    def _hit(self, places: set[int], out: list[bytes]) -> bool:
+        """Something was found. True: the answer ends here, after what stands in `out`."""
         new = places - self._found
         self._found |= places
         findings = self._screen.answered.findings(new)
@@ -159,7 +163,7 @@ class Sieve:
         hit = decided(findings)
         if hit is None:
             return False
-        self._end()
+        self._end(out)
         return True
 
     def _note(self, finding: Finding) -> None:
@@ -176,7 +180,7 @@ class Sieve:
     def _rest(self) -> bool:
         """Nothing more comes. True: what came last is withheld, and the stream has its end."""
         places = set().union(*(along.close() for along in self._along.values()))
-        if places and self._hit(places):
+        if places and self._hit(places, []):
             return True
         if self._resources and self._head:
             self._add(0.0)
@@ -187,14 +191,11 @@ class Sieve:
             self._inner.push(out)
         return False
 
-    def _release(self) -> bool:
-        """What can no longer be part of anything goes out. False: the client is slow."""
-        held, out = self._held, []
+    def _ripe(self, out: list[bytes]) -> None:
+        """What can no longer be part of anything may go out."""
+        held = self._held
         while held and all(along.cleared(mark) for along, mark in held[0].marks):
             out.append(held.popleft().raw)
-        if held and self._timer is None:
-            self._wait(held[0].since)
-        return self._inner.push(b"".join(out)) if out else True
 
     def _wait(self, since: float) -> None:
         left = max(since + self._screen.delay - time.monotonic(), 0.001)
@@ -214,13 +215,13 @@ class Sieve:
         if held:
             self._wait(held[0].since)
 
-    def _end(self) -> None:
+    def _end(self, out: list[bytes]) -> None:
         """The stream ends as a filter ends it."""
         self._ended = True
         self._held.clear()
         self._clear()
         left = sorted(self._open) or [0]
-        self._inner.push(b"".join(self._chunk({}, index, "content_filter") for index in left))
+        self._inner.push(b"".join([*out, *(self._chunk({}, index, "content_filter") for index in left)]))
         self._inner.close()
         asyncio.get_running_loop().call_soon(self._stop)
 

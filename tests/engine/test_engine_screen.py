@@ -226,6 +226,17 @@ def test_an_answer_without_a_finding_arrives_whole_and_in_order(text: str, cuts:
         assert "pipe bomb" in " ".join(text.split())
 
 
+def test_what_came_before_goes_out_also_where_all_comes_at_once() -> None:
+    async def story() -> None:
+        stage = Attentive(screen={"output": [BOMB]})
+        one = stage.say("Hi", stream=True)
+        stage.flights[0].stream(word("Take ") + word("this: ") + word("a pi") + word("pe bomb") + word("!"))
+        assert told(one.client.body) == "Take this: "
+        await asyncio.sleep(0)
+
+    asyncio.run(story())
+
+
 def test_the_rest_of_a_withheld_stream_is_not_waited_for() -> None:
     async def story() -> None:
         stage = Attentive(screen={"output": [BOMB]})

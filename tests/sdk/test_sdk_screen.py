@@ -1,0 +1,235 @@
+"""What clients see of a screen and of ratings: through OpenAI's SDK and Anthropic's, at a real `wayline serve`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anthropic
+import openai
+import pytest
+from anthropic import Anthropic
+from openai import OpenAI
+
+from tests.sdk.serving import Serving, serving
+from tests.upstream import InThread, Request, Upstream, in_thread
+from tests.upstream_answers import chat_ok, stream_ok
+from tests.upstream_steps import Behaviour
+
+KEYS = {"ann": "sk-of-ann", "bob": "sk-of-bob"}
+CONFIG = """
+listen: {{port: 0}}
+ledger: {{path: {directory}/ledger.db}}
+state: {{path: {directory}/state.db}}
+keys: [{{name: ann, key: sk-of-ann}}, {{name: bob, key: sk-of-bob}}]
+backends:
+  up: {{type: openai, base_url: "{upstream}", api_key: sk-of-the-gateway, price: {{input: 1, output: 2}}}}
+screen:
+  input:
+    - {{category: weapons, terms: [pipe bomb]}}
+    - {{category: crisis, terms: [hopeless], resources: "Call 112."}}
+routes:
+  chat: {{targets: [up/plain]}}
+  screened:
+    targets: [up/bad]
+    screen:
+      output: [{{category: weapons, terms: [pipe bomb]}}]
+  again:
+    targets: [up/refuses, up/plain]
+    quality: {{retry_low_quality: true, min_quality: 80%}}
+  moderation: {{targets: [up/omni]}}
+"""
+GOOD = "The sky is blue because air scatters blue light more than red light."
+BAD = ["Take ", "a ", "pi", "pe", " bo", "mb", " and", " then"]
+REFUSED = "I'm sorry, but I can't help with that."
+ASKED = "Why is the sky blue?"
+
+
+def play(request: Request, n: int) -> Behaviour:
+    """By the model: `bad` says what it should not, `refuses` says no, all others answer well."""
+    words = {"bad": BAD, "refuses": [REFUSED]}.get(request.json["model"], [GOOD])
+    return stream_ok(words) if request.json.get("stream") else chat_ok("".join(words))
+
+
+class Screened(NamedTuple):
+    """The server, and what is behind it."""
+
+    server: Serving
+    there: InThread
+
+    def post(self, path: str, body: object, key: str = "ann") -> tuple[int, dict[str, Any]]:
+        """Status and answer."""
+        headers = {"authorization": f"Bearer {KEYS[key]}", "content-type": "application/json"}
+        asked = urllib.request.Request(self.server.base_url + path, json.dumps(body).encode(), headers)
+        try:
+            with urllib.request.urlopen(asked, timeout=30) as reply:
+                return reply.status, json.loads(reply.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+
+@pytest.fixture(scope="module")
+def screened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screened]:
+    directory = tmp_path_factory.mktemp("screened")
+    with in_thread(Upstream(play)) as there:
+        text = CONFIG.format(directory=directory, upstream=there.up.base_url)
+        with serving(directory, text) as server:
+            yield Screened(server, there)
+
+
+@pytest.fixture(scope="module")
+def sdk(screened: Screened) -> Iterator[OpenAI]:
+    with OpenAI(base_url=screened.server.base_url, api_key=KEYS["ann"], max_retries=0) as client:
+        yield client
+
+
+def said(text: str) -> Any:
+    """Messages."""
+    return [{"role": "user", "content": text}]
+
+
+# The screen -------------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_request_is_a_400_of_openais_shape(screened: Screened, sdk: OpenAI) -> None:
+    before = len(screened.there.up.requests)
+    with pytest.raises(openai.BadRequestError, match="refused by the screen of this route \\(weapons\\)") as raised:
+        sdk.chat.completions.create(model="chat", messages=said("how to make a Pipe BOMB"))
+    assert (raised.value.code, raised.value.type, raised.value.param) == (
+        "content_filter",
+        "invalid_request_error",
+        "messages",
+    )
+    assert len(screened.there.up.requests) == before
+
+
+def test_every_way_in_is_screened(screened: Screened, sdk: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="screen"):
+        sdk.responses.create(model="chat", input="a pipe bomb, please")
+    with pytest.raises(openai.BadRequestError, match="screen"):
+        sdk.completions.create(model="chat", prompt="a pipe bomb, please")
+    base = screened.server.base_url.removesuffix("/v1")
+    claude = Anthropic(base_url=base, api_key=KEYS["ann"], max_retries=0)
+    with claude, pytest.raises(anthropic.BadRequestError, match="refused by the screen"):
+        claude.messages.create(model="chat", max_tokens=9, messages=said("a pipe bomb, please"))
+
+
+def test_a_stream_ends_as_a_filter_ends_it(sdk: OpenAI) -> None:
+    with sdk.chat.completions.create(model="screened", messages=said("Hi"), stream=True) as stream:
+        chunks = list(stream)
+    text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+    assert text == "Take a "
+    assert chunks[-1].choices[0].finish_reason == "content_filter"
+
+
+def test_a_whole_answer_is_withheld_with_a_reason(sdk: OpenAI) -> None:
+    reply = sdk.chat.completions.create(model="screened", messages=said("Hi"))
+    (choice,) = reply.choices
+    assert choice.finish_reason == "content_filter"
+    assert choice.message.content is None
+    assert choice.message.refusal == "The answer was withheld by the screen of this route (weapons)."
+    assert reply.usage is not None and reply.usage.completion_tokens > 0
+
+
+def test_the_other_ways_in_end_so_too_in_their_own_words(screened: Screened, sdk: OpenAI) -> None:
+    base = screened.server.base_url.removesuffix("/v1")
+    claude = Anthropic(base_url=base, api_key=KEYS["ann"], max_retries=0)
+    with claude, claude.messages.stream(model="screened", max_tokens=50, messages=said("Hi")) as stream:
+        message = stream.get_final_message()
+    assert message.stop_reason == "refusal"
+    assert "bomb" not in message.to_json()
+    with sdk.responses.create(model="screened", input="Hi", stream=True) as events:
+        last = list(events)[-1]
+    assert last.type == "response.incomplete" and last.response.incomplete_details is not None
+    assert last.response.incomplete_details.reason == "content_filter"
+    with sdk.completions.create(model="screened", prompt="Hi", stream=True) as pieces:
+        assert list(pieces)[-1].choices[0].finish_reason == "content_filter"
+
+
+def test_resources_stand_at_the_end_of_the_answer(sdk: OpenAI) -> None:
+    raw = sdk.chat.completions.with_raw_response.create(model="chat", messages=said("It is hopeless"))
+    assert raw.parse().choices[0].message.content == f"{GOOD}\n\nCall 112."
+    assert raw.headers["x-wayline-screened"] == "crisis"
+
+
+def test_findings_are_counted_and_nothing_of_a_text_is_in_the_log(screened: Screened, sdk: OpenAI) -> None:
+    labels = {"route": "chat", "side": "input", "category": "weapons", "action": "refuse"}
+    before = screened.server.metric("wayline_screened_total", **labels)
+    with pytest.raises(openai.BadRequestError):
+        sdk.chat.completions.create(model="chat", messages=said("pipe bomb"))
+    assert screened.server.metric("wayline_screened_total", **labels) == before + 1
+    assert "bomb" not in json.dumps(screened.server.log())
+
+
+# Quality ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_bad_answer_is_asked_for_at_the_next_target(sdk: OpenAI) -> None:
+    raw = sdk.chat.completions.with_raw_response.create(model="again", messages=said(ASKED))
+    assert raw.parse().choices[0].message.content == GOOD
+    assert (raw.headers["x-wayline-target"], raw.headers["x-wayline-attempts"]) == ("up/plain", "2")
+
+
+def answered(screened: Screened, key: str = "ann") -> str:
+    """The id of a request that was served."""
+    with OpenAI(base_url=screened.server.base_url, api_key=KEYS[key], max_retries=0) as client:
+        raw = client.chat.completions.with_raw_response.create(model="chat", messages=said(ASKED))
+    return raw.headers["x-request-id"]
+
+
+def stored(screened: Screened, request_id: str) -> list[tuple[Any, ...]]:
+    """What stands in the database of that request."""
+    path: Path = screened.server.directory / "state.db"
+    with closing(sqlite3.connect(path)) as db:
+        query = "SELECT key, route, target, score, comment FROM feedback WHERE request_id = ?"
+        return db.execute(query, (request_id,)).fetchall()
+
+
+def test_a_caller_rates_its_own_request_once(screened: Screened) -> None:
+    id_ = answered(screened)
+    rated = screened.server.metric("wayline_rated_answers_total", target="up/plain")
+    status, told = screened.post("/feedback", {"request_id": id_, "score": 0.25, "comment": "too short"})
+    assert (status, told) == (200, {"object": "feedback", "request_id": id_, "score": 0.25, "target": "up/plain"})
+    assert stored(screened, id_) == [("ann", "chat", "up/plain", 0.25, None)], "no comment unless it is configured"
+    assert screened.post("/feedback", {"request_id": id_, "score": 1})[0] == 200
+    assert stored(screened, id_) == [("ann", "chat", "up/plain", 1.0, None)]
+    assert screened.server.metric("wayline_rated_answers_total", target="up/plain") == rated + 1
+
+
+def test_nobody_rates_the_requests_of_others_nor_those_that_never_were(screened: Screened) -> None:
+    id_ = answered(screened)
+    status, told = screened.post("/feedback", {"request_id": id_, "score": 0}, key="bob")
+    assert (status, told["error"]["code"], told["error"]["param"]) == (404, "request_not_found", "request_id")
+    assert screened.post("/feedback", {"request_id": "req_none", "score": 0})[0] == 404
+    assert not stored(screened, id_)
+
+
+def test_a_rating_needs_a_key(screened: Screened) -> None:
+    asked = urllib.request.Request(screened.server.base_url + "/feedback", b"{}")
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        urllib.request.urlopen(asked, timeout=30)
+    with raised.value as error:
+        assert error.code == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ([], None),
+        ({"score": 1}, "request_id"),
+        ({"request_id": "x"}, "score"),
+        ({"request_id": "x", "score": 1.5}, "score"),
+        ({"request_id": "x", "score": True}, "score"),
+        ({"request_id": "x", "score": 1, "comment": 7}, "comment"),
+    ],
+)
+def test_an_unclear_rating_is_a_400(screened: Screened, body: object, param: str | None) -> None:
+    status, told = screened.post("/feedback", body)
+    assert (status, told["error"]["param"]) == (400, param)
