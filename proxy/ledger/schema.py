@@ -45,7 +45,7 @@ their order, NULL where nobody noted it.
 requests: a row for each request of which its attempts do not tell all, under the names of `Told`; more (asked, notes,
 message) is a JSON object, NULL where there is nothing to say.
 Both are kept for some days only, see prune.py. No table has an index by request_id: where ids are the clients' own, it
-made a row cost three times as much, and reading a million rows takes 0.1 s.
+made a row cost three times as much, and reading a million rows takes 0.3 s.
 journals: how far each was brought in, written in the same transaction as the rows, so that no row comes twice.
 """
 
