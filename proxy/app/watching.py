@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at circuits, limits and local models."""
-WINDOWS_EVERY = 15.0
+WINDOWS_EVERY = 5.0
 """Seconds between two looks at all windows."""
 SAVE_EVERY = 60.0
 BATCH = 20
@@ -115,6 +115,7 @@ class Watching:
         self.probes.adopt(self._subjects)
         for alert in self._early:
             self._hand_on(loop, alert)
+        await self.look()
         saved = looked = loop.time()
         while True:
             await asyncio.sleep(LOOK_EVERY)
@@ -255,24 +256,20 @@ class Watching:
         if stale:
             self._state.forget(KIND, stale)
 
-    # For metrics -------------------------------------------------------------------------------------------------
-
     def readings(self) -> Iterator[Gauge]:
-        """Scores, windows of the last hour, and alerts."""
+        """For metrics: scores, alerts and probes."""
         for target in self._targets:
-            labels = (("target", target),)
             help_ = "How well it is, from 0 to 100 (docs/health.md)."
-            yield Gauge("wayline_target_health_score", help_, self.vitals.score(target), labels, "min")
+            yield Gauge("wayline_target_health_score", help_, self.vitals.score(target), (("target", target),), "min")
         for kind, subject in self.alerts.told:
-            labels = (("kind", kind), ("subject", subject))
             raised = float((kind, subject) in self.alerts.standing)
-            yield Gauge("wayline_alert", "1: it is raised; 0: it was, and is cleared.", raised, labels, "max")
+            help_ = "1: it is raised; 0: it was, and is cleared."
+            yield Gauge("wayline_alert", help_, raised, (("kind", kind), ("subject", subject)), "max")
         for kind, count in self.alerts.raised.items():
             yield Gauge("wayline_alerts_raised", "Alerts raised so far.", float(count), (("kind", kind),), total=True)
-        help_ = "Probes, by what they said."
         for (target, word), count in self.probes.counted.items():
-            labels = (("target", target), ("result", word))
-            yield Gauge("wayline_probes", help_, float(count), labels, total=True)
+            of = (("target", target), ("result", word))
+            yield Gauge("wayline_probes", "Probes, by what they said.", float(count), of, total=True)
 
 
 def _lanes(desk: Desk) -> dict[str, tuple[str, Lane]]:

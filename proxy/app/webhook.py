@@ -116,13 +116,15 @@ class Sender:
     async def close(self) -> None:
         """Send what waits, for a second at most."""
         self._closing.set()
-        if self._task is not None:
-            await asyncio.wait({self._task}, timeout=CLOSE_WITHIN)
-            self._task.cancel()
+        task = self._task
+        if task is not None:
+            await asyncio.wait({task}, timeout=CLOSE_WITHIN)
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+                await task
         if self._waiting:
             self._say("warning", "webhook.unsent", alerts=len(self._waiting))
+            self._waiting.clear()
 
     async def _work(self) -> None:
         try:
