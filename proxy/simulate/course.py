@@ -27,11 +27,13 @@ _NO_NEEDS: frozenset[str] = frozenset()
 class Spot:
     """A target with its places and those of its backend."""
 
-    __slots__ = ("gates", "prefills", "target")
+    __slots__ = ("gates", "more_keys", "prefills", "target")
 
-    def __init__(self, target: Target, gates: tuple[Gate, Gate], *, prefills: bool) -> None:
+    def __init__(self, target: Target, gates: tuple[Gate, Gate], *, prefills: bool, keys: int) -> None:
         self.target = target
         self.gates = gates
+        self.more_keys = max(keys - 1, 0)
+        """Keys of its backend beside the first."""
         self.prefills = prefills
         """It goes on with an answer that is given to it."""
 
@@ -160,7 +162,7 @@ class Courses:
             shared = self._gates[backend.name] = Gate(backend.concurrency)
             shared.adapt(backend.adaptive)
         prefills = bind(backend, target).prefill is not None
-        self.spots[target.name] = Spot(target, (own, shared), prefills=prefills)
+        self.spots[target.name] = Spot(target, (own, shared), prefills=prefills, keys=len(backend.api_keys))
 
 
 def _course(route: Route, custom: Custom | None, *, chat: bool) -> Course:

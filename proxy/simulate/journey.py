@@ -13,6 +13,7 @@ from proxy.core.plan import asked_for_time, fallen_ill, to_go_on
 from proxy.core.route import OnCut, Target
 from proxy.core.usage import Usage
 from proxy.core.ways import Partial, Way, ways
+from proxy.engine.keys import OF_THE_KEY
 from proxy.engine.limiter import REFUSED, TAKES_LIKE
 from proxy.simulate.course import Course, Spot
 from proxy.simulate.entering import AGAIN, CONTENT, ENDS, HEDGE, LATE, LEAVES, OPENS, TIRED, Entering
@@ -119,7 +120,8 @@ class Journey(Entering):
             found = self._ways(flight, fate.failure)
         left = self._deadline - world.now
         failure = _FAILED[fate.failure]
-        self._feed(machine.Failed(number, failure, left, world.random.random(), world.may_retry(), found))
+        keys = flight.spot.more_keys if fate.failure in OF_THE_KEY else 0
+        self._feed(machine.Failed(number, failure, left, world.random.random(), world.may_retry(), found, keys))
 
     def _commits(self, number: int) -> None:
         flight = self._flights[number]
@@ -219,7 +221,8 @@ class Journey(Entering):
         cost = world.fates.cost(fate, target, usage)
         first = fate.first if ended is not Ended.FAILED and fate.first is not None and fate.first <= took else None
         kind = None if failure is None else failure.kind
-        world.on_end(target.name, ended, kind, flight.began)
+        of_key = spot.more_keys and kind in OF_THE_KEY  # that says nothing of the target
+        world.on_end(target.name, ended, None if of_key else kind, flight.began)
         route = self._course.route
         if route.hedge is not None and first is not None:
             world.note_latency(target.name, first)

@@ -16,7 +16,7 @@ from proxy.core.usage import Usage
 from proxy.simulate.inject import Supposed, down_of, priced_of, slow_of
 from proxy.simulate.record import read
 from proxy.simulate.run import Simulated, simulate
-from tests.simulate.recorded_log import Log, chat, config
+from tests.simulate.recorded_log import BACKENDS, Log, chat, config
 
 ONE = Decimal("0.0035")
 """1,000 tokens in at $2.50 a million, and 100 out at $10."""
@@ -208,3 +208,15 @@ def test_a_place_that_is_taken_sends_a_request_on(tmp_path: Path) -> None:
     draft = config("  chat: {targets: [{target: cloud/large, concurrency: 1}, cheap/small]}")
     found = through(log, tmp_path, draft)
     assert {name: of.answered for name, of in found.draft.by_target.items()} == {"cloud/large": 2, "cheap/small": 1}
+
+
+def test_another_key_of_the_backend_is_asked_before_another_target(tmp_path: Path) -> None:
+    log = Log()
+    refusal = log.failure("cloud/large", FailureKind.RATE_LIMITED)
+    log.request(0.0, [refusal, log.answer("cloud/large", sent=0.1)])
+    log.request(1.0, [log.answer("cloud/large")])
+    keys = BACKENDS.replace("api_key: k, price: {input: 2.5", "api_keys: [k, l], price: {input: 2.5")
+    several = through(log, tmp_path, config("  chat: {targets: [cloud/large, cheap/small]}", backends=keys))
+    assert several.draft.by_target["cloud/large"].answered == 2
+    one = through(log, tmp_path, chat("cloud/large", "cheap/small"))
+    assert one.draft.by_target["cheap/small"].answered == 2  # it cools for 5 s
