@@ -258,12 +258,10 @@ class Exchange(OnRecord):
 
     def _won(self, attempt: Attempt, *, known: bool) -> Won:
         target = attempt.lane.target
-        won = Won(
-            self.road.route.name,
-            target.name,
-            self._state.sends - self._unsent,
-            self._last_cost if known else None,
-            attempt.dropped,
-            attempt.native,
-        )
-        return won if self.held is None else self.held.told(won, self.began)
+        held = self.held
+        route, attempts = self.road.route.name, self._state.sends - self._unsent
+        cost = self._last_cost if known else None
+        if held is None:
+            return Won(route, target.name, attempts, cost, attempt.dropped, attempt.native)
+        queued, room = held.queued, held.room(self.began)
+        return Won(route, target.name, attempts, cost, attempt.dropped, attempt.native, "", "", queued, room)

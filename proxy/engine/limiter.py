@@ -11,7 +11,7 @@ from proxy.core.call import Headers
 from proxy.core.choice.ranking import Closed
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.limiting.adaptive import Sample
-from proxy.core.limiting.meter import Meter, Taken, give_back, settle
+from proxy.core.limiting.meter import Meter
 from proxy.core.limiting.said import said_of
 from proxy.core.limiting.values import NONE, Limits, Rate
 from proxy.core.outcome import Ended, Outcome
@@ -152,11 +152,7 @@ class Limiter:
         now = exchange.began
         tokens = tokens_of(exchange.request, self._usual) if counts_tokens(scopes) else 0.0
         held = exchange.held = Held(scopes, tokens)
-        for scope in scopes:
-            if scope.waiting or scope.full or scope.wait(tokens, now) > 0:
-                return self._holds(exchange, held, now)
-        held.enter(now)
-        return True
+        return held.attempt(now) or self._holds(exchange, held, now)
 
     def _holds(self, exchange: Exchange, held: Held, now: float) -> bool:
         """Some limit is reached: it waits for it, or is refused."""
@@ -194,15 +190,14 @@ class Limiter:
         if not tokens and any(meter.counts_tokens for meter in meters):
             tokens = held.tokens = tokens_of(exchange.request, self._usual)
         name = lane.target.name
-        for meter in meters:
-            if meter.wait(tokens, now) > 0:
-                self._close(name, meter, now)
-                return at_limit(name, meter, tokens, now)
-        held.attempts[number] = tuple(meter.take(tokens, now) for meter in meters)
+        short = held.reserve(meters, number, now)
+        if short is not None:
+            self._close(name, short, now)
+            return at_limit(name, short, tokens, now)
         if name in self._closed:
             del self._closed[name]
         for meter in meters:
-            if meter.wait(1.0, now) > 0:
+            if meter.used_up:
                 self._close(name, meter, now)
         return None
 
@@ -216,10 +211,8 @@ class Limiter:
 
     def release(self, exchange: Exchange, number: int) -> None:
         """What was reserved for the attempt is not needed: it is not sent."""
-        held = exchange.held
-        if held is not None:
-            for taken in held.attempts.pop(number, ()):
-                give_back(taken)
+        if exchange.held is not None:
+            exchange.held.release(number)
 
     def settle(self, exchange: Exchange, number: int, outcome: Outcome) -> None:
         """That attempt has ended."""
@@ -230,21 +223,18 @@ class Limiter:
                 break
         held = exchange.held
         if held is not None:
-            held.sent = True
-            self._settle(held, held.attempts.pop(number, ()), outcome)
+            self._settle(held, number, outcome)
         if len(self.waiting):
             self.waiting.departed(time.monotonic())
 
-    def _settle(self, held: Held, taken: tuple[Taken, ...], outcome: Outcome) -> None:
+    def _settle(self, held: Held, number: int, outcome: Outcome) -> None:
         usage = outcome.usage
         if usage is not None:
             tokens = float(usage.input + usage.output)
             self._usual += (usage.output - self._usual) * 0.02
         else:
             tokens = held.tokens if outcome.maybe_billed else 0.0
-        held.spent += tokens
-        for one in taken:
-            settle(one, tokens)
+        held.settle(number, tokens)
 
     @staticmethod
     def _learn(lane: Lane, outcome: Outcome, began: float) -> None:

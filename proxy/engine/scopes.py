@@ -11,16 +11,17 @@ from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.choice.facts import facts_of, output_of
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.limiting.fair import Ticket
-from proxy.core.limiting.meter import Meter, Taken, give_back, settle
+from proxy.core.limiting.meter import Meter, Taken
 from proxy.core.limiting.values import Limits, Rate
 from proxy.core.relay import RelayRequest
-from proxy.engine.caller import Room, Won
+from proxy.engine.caller import Room
 
 if TYPE_CHECKING:
     from proxy.engine.exchange import Exchange
 
 SHORT = 4096
 """Bytes of a body up to which a quarter of them is near enough to its tokens."""
+_new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 USUAL = 500.0
 """Tokens of an answer, as long as nothing is known."""
 
@@ -56,17 +57,16 @@ class Scope:
         """Seconds until its windows let a request through; 0: now."""
         return 0.0 if self.meter is None else self.meter.wait(tokens, now)
 
-    def enter(self, tokens: float, now: float) -> Taken | None:
-        """One more."""
-        self.busy += 1
-        return None if self.meter is None else self.meter.take(tokens, now)
-
     def room(self, now: float) -> tuple[Room, ...]:
         """What is left for the caller whose key it is, of each unit by the window that has least."""
-        if not self.told or self.meter is None:
+        meter = self.meter
+        if meter is None:
             return ()
+        if len(meter.windows) == 1:
+            window = meter.windows[0]
+            return (_new(Room, (window.rate.unit, window.rate.amount, int(window.left(now)), window.reset(now))),)
         found: dict[str, Room] = {}
-        for window in self.meter.windows:
+        for window in meter.windows:
             unit, limit = window.rate.unit, window.rate.amount
             left = int(window.left(now))
             if unit not in found or left < found[unit].left:
@@ -115,36 +115,92 @@ def meter_of(rates: Sequence[Rate], epoch: float, before: Meter | None) -> Meter
 class Held:
     """What one exchange holds of limits, or waits for."""
 
-    __slots__ = ("attempts", "inside", "queued", "scopes", "sent", "spent", "taken", "ticket", "tokens", "until")
+    # Attributes of the class that stand for "not yet" or "not so": an instance sets only what is otherwise.
+    inside = False
+    """It was let in."""
+    taken: tuple[Taken, ...] | list[Taken] = ()
+    attempts: dict[int, tuple[Taken, ...]] | None = None
+    """What is taken of backends' and targets' limits, by attempt."""
+    sent = False
+    """Something of it went to an upstream."""
+    spent = 0.0
+    """Tokens that its attempts really took."""
+    ticket: Ticket[Exchange] | None = None
+    """Its place in the queue, while it waits."""
+    until = inf
+    """It waits no longer than that."""
+    queued = 0.0
+    """Seconds that it has waited."""
 
     def __init__(self, scopes: tuple[Scope, ...] = (), tokens: float = 0.0) -> None:
         self.scopes = scopes
         self.tokens = tokens
         """What it may take, by estimate."""
-        self.inside = False
-        """It was let in."""
-        self.taken: list[Taken] = []
-        self.attempts: dict[int, tuple[Taken, ...]] = {}
-        """What is taken of backends' and targets' limits, by attempt."""
-        self.sent = False
-        """Something of it went to an upstream."""
-        self.spent = 0.0
-        """Tokens that its attempts really took."""
-        self.ticket: Ticket[Exchange] | None = None
-        """Its place in the queue, while it waits."""
-        self.until = inf
-        """It waits no longer than that."""
-        self.queued = 0.0
-        """Seconds that it has waited."""
+
+    def attempt(self, now: float) -> bool:
+        """It is let in if it fits, and takes its part of all its scopes."""
+        taken = []
+        for scope in self.scopes:
+            limit, meter = scope.limit, scope.meter
+            fits = not scope.waiting and (limit is None or scope.busy < limit)
+            if fits and meter is not None:
+                one = meter.attempt(self.tokens, now)
+                if one is not None:
+                    taken.append(one)
+                fits = one is not None
+            if not fits:
+                for one in taken:
+                    one.give_back()
+                return False
+        self._enter(taken)
+        return True
 
     def enter(self, now: float) -> None:
-        """It is let in, and takes its part of all its scopes."""
-        self.inside = True
-        self.taken = [taken for scope in self.scopes if (taken := scope.enter(self.tokens, now)) is not None]
+        """It is let in, whether it fits or not."""
+        self._enter([scope.meter.take(self.tokens, now) for scope in self.scopes if scope.meter is not None])
 
-    def told(self, won: Won, now: float) -> Won:
-        """With what the caller may know of it."""
-        return won._replace(queued=self.queued, room=tuple(room for scope in self.scopes for room in scope.room(now)))
+    def _enter(self, taken: list[Taken]) -> None:
+        self.inside = True
+        self.taken = taken
+        for scope in self.scopes:
+            scope.busy += 1
+
+    def reserve(self, meters: tuple[Meter, ...], number: int, now: float) -> Meter | None:
+        """Attempt `number` takes its part of these, or of none: then the one in which there is no room."""
+        taken: tuple[Taken, ...] = ()
+        for meter in meters:
+            one = meter.attempt(self.tokens, now)
+            if one is None:
+                for other in taken:
+                    other.give_back()
+                return meter
+            taken = (*taken, one)
+        if self.attempts is None:
+            self.attempts = {number: taken}
+        else:
+            self.attempts[number] = taken
+        return None
+
+    def release(self, number: int) -> None:
+        """The attempt is not sent."""
+        if self.attempts is not None:
+            for one in self.attempts.pop(number, ()):
+                one.give_back()
+
+    def settle(self, number: int, tokens: float) -> None:
+        """The attempt has ended, and really took so many."""
+        self.sent = True
+        self.spent += tokens
+        if self.attempts is not None:
+            for one in self.attempts.pop(number, ()):
+                one.settle(tokens)
+
+    def room(self, now: float) -> tuple[Room, ...]:
+        """What is left for the caller, by the limits of its key."""
+        for scope in self.scopes:
+            if scope.told:
+                return scope.room(now)
+        return ()
 
     def leave(self) -> None:
         """It is over: what was held for it and not used is free again."""
@@ -152,12 +208,14 @@ class Held:
             self.inside = False
             for scope in self.scopes:
                 scope.busy -= 1
-        for taken in self.taken:
-            if self.sent:
-                settle(taken, self.spent)
-            else:
-                give_back(taken)
-        self.taken = []
+        if self.sent:
+            if self.spent != self.tokens:
+                for one in self.taken:
+                    one.settle(self.spent)
+        else:
+            for one in self.taken:
+                one.give_back()
+        self.taken = ()
 
 
 def tokens_of(request: ChatRequest | EmbedRequest | RelayRequest, usual: float) -> float:

@@ -21,12 +21,30 @@ class Said(NamedTuple):
     """How much that is; `None`: it did not say."""
 
 
-class Taken(NamedTuple):
-    """What one request holds of a meter."""
+class Taken:
+    """What one request holds of a meter: where it is counted, and with how many tokens."""
 
-    cells: tuple[tuple[bool, Cell], ...]
-    """(of tokens, where it is counted)."""
-    tokens: float
+    __slots__ = ("cells", "tokens")
+
+    def __init__(self, cells: list[Cell], tokens: float) -> None:
+        self.cells = cells
+        self.tokens = tokens
+
+    def settle(self, tokens: float) -> None:
+        """It really had so many."""
+        by = tokens - self.tokens
+        if by:
+            self.tokens = tokens
+            for cell in self.cells:
+                if cell.window is not None and cell.window.of_tokens:
+                    cell.change(by)
+
+    def give_back(self) -> None:
+        """There was no such request after all."""
+        for cell in self.cells:
+            if cell.window is not None:
+                cell.change(-self.tokens if cell.window.of_tokens else -1)
+        self.cells = []
 
 
 class Short(NamedTuple):
@@ -73,26 +91,22 @@ class Stated:
 class Meter:
     """Takes from all windows or from none."""
 
-    __slots__ = ("_of_tokens", "rates", "said", "windows")
+    __slots__ = ("counts_tokens", "rates", "said", "windows")
 
     def __init__(self, rates: Sequence[Rate], epoch: float = 0.0, before: Meter | None = None) -> None:
         """`epoch`: see `Fixed`. `before`: windows that were there already go on with what is in them."""
         known = {} if before is None else {window.rate: window for window in before.windows}
         self.rates = tuple(rates)
         self.windows: tuple[Window, ...] = tuple(known.get(rate) or window_of(rate, epoch) for rate in rates)
-        self._of_tokens = tuple(rate.unit != REQUESTS for rate in rates)
-        self.said: dict[str, Stated] = {}
-
-    @property
-    def counts_tokens(self) -> bool:
+        self.counts_tokens = any(window.of_tokens for window in self.windows)
         """It matters how many a request has."""
-        return any(self._of_tokens)
+        self.said: dict[str, Stated] = {}
 
     def wait(self, tokens: float, now: float) -> float:
         """Seconds until one request with so many fits; 0: now."""
         longest = 0.0
-        for of_tokens, window in zip(self._of_tokens, self.windows, strict=True):
-            wait = window.wait(tokens if of_tokens else 1, now)
+        for window in self.windows:
+            wait = window.wait(tokens if window.of_tokens else 1, now)
             if wait > longest:
                 longest = wait
         for unit, stated in self.said.items():
@@ -102,26 +116,45 @@ class Meter:
     def why(self, tokens: float, now: float) -> Short:
         """Which window keeps it the longest."""
         found = [
-            Short(window.wait(tokens if of_tokens else 1, now), window.rate, window.rate.unit)
-            for of_tokens, window in zip(self._of_tokens, self.windows, strict=True)
+            Short(window.wait(tokens if window.of_tokens else 1, now), window.rate, window.rate.unit)
+            for window in self.windows
         ]
         found += [
             Short(one.wait(1 if unit == REQUESTS else tokens, now), None, unit) for unit, one in self.said.items()
         ]
         return max(found, key=lambda short: short.wait)
 
+    def attempt(self, tokens: float, now: float) -> Taken | None:
+        """One request with so many, if it fits now."""
+        if self.said and self.wait(tokens, now) > 0:
+            return None
+        cells: list[Cell] = []
+        for window in self.windows:
+            cell = window.attempt(tokens if window.of_tokens else 1, now)
+            if cell is None:
+                Taken(cells, tokens).give_back()
+                return None
+            cells.append(cell)
+        self._count(tokens)
+        return Taken(cells, tokens)
+
     def take(self, tokens: float, now: float) -> Taken:
-        """One request with so many. It is to have been asked before whether it fits."""
+        """The same, whether it fits or not."""
+        self._count(tokens)
+        return Taken([window.take(tokens if window.of_tokens else 1, now) for window in self.windows], tokens)
+
+    def _count(self, tokens: float) -> None:
         if self.said:
             for unit, stated in self.said.items():
                 stated.take(1 if unit == REQUESTS else tokens)
-        return Taken(
-            tuple(
-                (of_tokens, window.take(tokens if of_tokens else 1, now))
-                for of_tokens, window in zip(self._of_tokens, self.windows, strict=True)
-            ),
-            tokens,
-        )
+
+    @property
+    def used_up(self) -> bool:
+        """Not even one request with one token may fit."""
+        for window in self.windows:
+            if window.used >= window.rate.amount:
+                return True
+        return bool(self.said)
 
     def hear(self, said: Sequence[Said], now: float) -> None:
         """What its provider says holds beside the windows, until its time is over."""
@@ -133,19 +166,3 @@ class Meter:
         """Words whose time is over."""
         for unit in [unit for unit, one in self.said.items() if one.left(now) == inf]:
             del self.said[unit]
-
-
-def settle(taken: Taken, tokens: float) -> Taken:
-    """The request really had so many."""
-    by = tokens - taken.tokens
-    if by:
-        for of_tokens, cell in taken.cells:
-            if of_tokens:
-                cell.change(by)
-    return taken._replace(tokens=tokens)
-
-
-def give_back(taken: Taken) -> None:
-    """There was no such request after all."""
-    for of_tokens, cell in taken.cells:
-        cell.change(-taken.tokens if of_tokens else -1)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from math import inf
 
-from proxy.core.limiting.values import Rate
+from proxy.core.limiting.values import TOKENS, Rate
 
 CELLS = 64
 """Most entries of a sliding window, and one."""
@@ -44,12 +44,15 @@ class Cell:
 class Sliding:
     """Times are seconds on a clock that goes on; one that went back counts as standing still."""
 
-    __slots__ = ("_cells", "_grain", "rate", "used")
+    __slots__ = ("_cells", "_grain", "_limit", "_per", "of_tokens", "rate", "used")
 
     def __init__(self, rate: Rate) -> None:
         self.rate = rate
+        self.of_tokens = rate.unit == TOKENS
         self.used: float = 0
-        self._grain = rate.per / CELLS if rate.amount > CELLS or rate.unit != "requests" else 0.0
+        self._limit = rate.amount
+        self._per = rate.per
+        self._grain = rate.per / CELLS if rate.amount > CELLS or self.of_tokens else 0.0
         self._cells: deque[Cell] = deque()
 
     def __len__(self) -> int:
@@ -80,13 +83,21 @@ class Sliding:
                 return max(cell.last + self.rate.per - now, 1e-6)
         return inf  # what is taken is more than its cells hold: cannot be
 
+    def attempt(self, amount: float, now: float) -> Cell | None:
+        """Taken, if it fits now."""
+        cells = self._cells
+        if cells and cells[0].last <= now - self._per:
+            self._pass(now)
+        return None if self.used + amount > self._limit else self.take(amount, now)
+
     def take(self, amount: float, now: float) -> Cell:
         """Taken, whether it fits or not."""
         cells = self._cells
         if cells:
             last = cells[-1]
             if now < last.first + self._grain:
-                last.last = max(last.last, now)
+                if now > last.last:
+                    last.last = now
                 last.amount += amount
                 self.used += amount
                 return last
@@ -116,10 +127,11 @@ class Sliding:
 class Fixed:
     """`epoch`: what the clock of `now` shows less Unix time, in seconds."""
 
-    __slots__ = ("_cell", "_epoch", "_until", "rate", "used")
+    __slots__ = ("_cell", "_epoch", "_until", "of_tokens", "rate", "used")
 
     def __init__(self, rate: Rate, epoch: float = 0.0) -> None:
         self.rate = rate
+        self.of_tokens = rate.unit == TOKENS
         self.used: float = 0
         self._epoch = epoch
         self._until = -inf
@@ -144,6 +156,12 @@ class Fixed:
         if self.used + amount <= self.rate.amount:
             return 0.0
         return inf if amount > self.rate.amount else max(self._until - now, 1e-6)
+
+    def attempt(self, amount: float, now: float) -> Cell | None:
+        """As of `Sliding`."""
+        if now >= self._until:
+            self._pass(now)
+        return None if self.used + amount > self.rate.amount else self.take(amount, now)
 
     def take(self, amount: float, now: float) -> Cell:
         """As of `Sliding`."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core.limiting.meter import Meter, Said, give_back, settle
+from proxy.core.limiting.meter import Meter, Said
 from proxy.core.limiting.values import Rate, span
 from proxy.core.limiting.window import CELLS, Fixed, Sliding
 
@@ -29,8 +29,9 @@ def test_a_sliding_window_never_lets_more_through_than_allowed_over_any_stretch(
     now, through = 0.0, list[tuple[float, int]]()
     for gap, amount in gaps:
         now += gap
-        if window.wait(amount, now) == 0:
-            window.take(amount, now)
+        fits = window.wait(amount, now) == 0
+        assert (window.attempt(amount, now) is not None) == fits
+        if fits:
             through.append((now, amount))
     assert _most(through, per) <= limit
     assert len(window) <= CELLS + 2
@@ -100,8 +101,8 @@ def test_a_fixed_window_is_exact_in_each_of_its_stretches(
         at = int((now - epoch) // 60.0)
         fits = used.get(at, 0) + amount <= limit
         assert (window.wait(amount, now) == 0) == fits
+        assert (window.attempt(amount, now) is not None) == fits
         if fits:
-            window.take(amount, now)
             used[at] = used.get(at, 0) + amount
 
 
@@ -120,8 +121,9 @@ def test_settled_tokens_count_as_they_really_were(steps: list[tuple[float, int, 
     for gap, guess, tokens in steps:
         now += gap
         if meter.wait(guess, now) == 0:
-            taken = settle(meter.take(guess, now), tokens)
-            assert taken.tokens == tokens
+            taken = meter.attempt(guess, now)
+            assert taken is not None
+            taken.settle(tokens)
             real.append((now, tokens))
     exact = sum(n for t, n in real if t > now - 60.0)
     late = sum(n for t, n in real if t > now - 60.0 - 60.0 / CELLS)
@@ -135,7 +137,7 @@ def test_what_was_given_back_is_there_again_and_leaves_nothing_behind() -> None:
         taken = [meter.take(50, round_ / 1000) for _ in range(20)]
         assert meter.wait(50, round_ / 1000) > 0
         for one in taken:
-            give_back(one)
+            one.give_back()
         assert meter.wait(1000, round_ / 1000) == 0
     assert sum(map(len, meter.windows)) <= CELLS + 2
 
@@ -144,7 +146,7 @@ def test_what_was_settled_after_its_window_is_over_changes_nothing_that_came_lat
     meter = Meter((Rate("tokens", 100, 10.0), Rate("tokens", 100, 10.0, True)))
     early = meter.take(90, 0.0)
     meter.take(50, 20.0)
-    settle(early, 5)
+    early.settle(5)
     assert meter.wait(50, 20.0) == 0
     assert meter.wait(51, 20.0) > 0
 
