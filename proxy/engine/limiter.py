@@ -31,6 +31,8 @@ REFUSED = frozenset({FailureKind.RATE_LIMITED, FailureKind.OVERLOADED, FailureKi
 """By an upstream, because it has too much to do."""
 TAKES_LIKE = 50.0
 """Tokens of an answer that take as long as what comes before the first of them, to compare whole answers."""
+LEARNS = 0.02
+"""Weight of an answer in how many tokens they usually have."""
 _TAKEN = Failure(FailureKind.BUSY, "others wait for this target already", retry_after=1.0)
 _SERVED = Ended.SERVED
 
@@ -60,7 +62,8 @@ class Limiter:
         self._all = Scope("this gateway", NONE, self._epoch)
         self._keys: dict[str, Scope] = {}
         self._routes: dict[str, Scope] = {}
-        self._found: dict[tuple[str, str], tuple[Scope, ...]] = {}
+        self._found: dict[tuple[str, str], tuple[tuple[Scope, ...], bool]] = {}
+        """By key and route: what holds, and whether tokens matter to it."""
         self._meters: dict[str, Meter | None] = {}
         """By target, and by backend with a slash behind it."""
         self._of_lane: dict[str, tuple[Meter, ...]] = {}
@@ -87,7 +90,7 @@ class Limiter:
         """The limits of a caller's key, where it has any."""
         return self._keys.get(key)
 
-    def _scopes(self, exchange: Exchange) -> tuple[Scope, ...]:
+    def _scopes(self, exchange: Exchange) -> tuple[tuple[Scope, ...], bool]:
         route = exchange.road.route
         if len(self._found) >= MOST_FOUND:
             self._found.clear()
@@ -100,8 +103,9 @@ class Limiter:
             found.append(self._keep(self._keys, exchange.key, words, of_key, told=True))
         if route.limits:
             found.append(self._keep(self._routes, route.name, f"route '{route.name}'", route.limits))
-        scopes = self._found[exchange.key, route.name] = tuple(found)
-        return scopes
+        scopes = tuple(found)
+        counted = self._found[exchange.key, route.name] = (scopes, counts_tokens(scopes))
+        return counted
 
     def _keep(self, known: dict[str, Scope], name: str, words: str, limits: Limits, *, told: bool = False) -> Scope:
         scope = known.get(name)
@@ -144,13 +148,12 @@ class Limiter:
 
     def admit(self, exchange: Exchange) -> bool:
         """It came in: by the limits of all, its key and its route."""
-        scopes = self._found.get((exchange.key, exchange.road.route.name))
-        if scopes is None:
-            scopes = self._scopes(exchange)
+        found = self._found.get((exchange.key, exchange.road.route.name))
+        scopes, count = self._scopes(exchange) if found is None else found
         if not scopes:
             return True
         now = exchange.began
-        tokens = tokens_of(exchange.request, self._usual) if counts_tokens(scopes) else 0.0
+        tokens = tokens_of(exchange.request, self._usual) if count else 0.0
         held = exchange.held = Held(scopes, tokens)
         return held.attempt(now) or self._holds(exchange, held, now)
 
@@ -223,18 +226,15 @@ class Limiter:
                 break
         held = exchange.held
         if held is not None:
-            self._settle(held, number, outcome)
-        if len(self.waiting):
+            usage = outcome.usage
+            if usage is None:
+                held.settle(number, held.tokens if outcome.maybe_billed else 0.0)
+            else:
+                if held.tokens:
+                    self._usual += (usage.output - self._usual) * LEARNS
+                held.settle(number, float(usage.input + usage.output))
+        if self.waiting.doors:
             self.waiting.departed(time.monotonic())
-
-    def _settle(self, held: Held, number: int, outcome: Outcome) -> None:
-        usage = outcome.usage
-        if usage is not None:
-            tokens = float(usage.input + usage.output)
-            self._usual += (usage.output - self._usual) * 0.02
-        else:
-            tokens = held.tokens if outcome.maybe_billed else 0.0
-        held.settle(number, tokens)
 
     @staticmethod
     def _learn(lane: Lane, outcome: Outcome, began: float) -> None:
@@ -295,16 +295,13 @@ class Limiter:
         if held.ticket is not None:
             self.waiting.leave(held, "left")
         held.leave()
-        if held.scopes and len(self.waiting):
+        if held.scopes and self.waiting.doors:
             self.waiting.wake()
 
     def heard(self, lane: Lane, headers: Headers) -> None:
         """An upstream answers: what its headers say of its own limits corrects ours."""
-        if lane.ring is not None:
-            return  # that holds for one of several keys
-        name = lane.target.name
-        meter = self._meters.get(name) or self._meters.get(f"{lane.target.backend}/")
-        if meter is not None:
+        meters = self._of_lane.get(lane.target.name)
+        if meters and lane.ring is None:  # else it holds for one of several keys
             said = said_of(headers, time.time())
             if said:
-                meter.hear(said, time.monotonic())
+                meters[0].hear(said, time.monotonic())

@@ -45,7 +45,8 @@ class Waiting:
         self._admission = admission
         self._meters = meters
         self._fair: Fair[Exchange] = Fair()
-        self._doors: dict[Hashable, Door] = {}
+        self.doors: dict[Hashable, Door] = {}
+        """By line, of those in which somebody waits."""
         self._moved = Departures(0.0, 0.0)
         self._passed: set[Hashable] = set()
         """Lines whose next one could not use its turn, until something happens."""
@@ -95,7 +96,7 @@ class Waiting:
         held.ticket = ticket
         if not len(self._fair):
             self._moved = Departures(now, now)
-        self._doors[line] = door
+        self.doors[line] = door
         self._fair.join(ticket, back=before is not None)
         self._mark(door, 1)
         if before is not None:
@@ -127,7 +128,7 @@ class Waiting:
         """It waits no more: its place in the queue is free at once."""
         ticket = held.ticket
         assert ticket is not None
-        self._mark(self._doors[ticket.line], -1)
+        self._mark(self.doors[ticket.line], -1)
         self._fair.leave(ticket)
         self._over(held, ticket, how)
         self.wake()
@@ -137,7 +138,7 @@ class Waiting:
         waited = time.monotonic() - ticket.since
         held.queued += waited
         if not self._fair.heads(ticket.line):
-            del self._doors[ticket.line]
+            del self.doors[ticket.line]
         if self.on_left is not None:
             self.on_left(ticket.flow[1], waited, how)
 
@@ -146,7 +147,7 @@ class Waiting:
         ticket = held.ticket
         assert ticket is not None
         now = time.monotonic()
-        door = self._doors[ticket.line]
+        door = self.doors[ticket.line]
         self.leave(held, "late")
         wait = self._moved.wait(len(self._fair), now)
         for scope in door.scopes:
@@ -191,12 +192,12 @@ class Waiting:
     def _open(self, line: Hashable) -> bool:
         if line in self._passed:
             return False
-        lanes = self._doors[line].lanes
+        lanes = self.doors[line].lanes
         return not lanes or any(not any(gate.full for gate in lane.gates) for lane in lanes)
 
     def _fits(self, ticket: Ticket[Exchange], now: float) -> bool:
         held = ticket.item.held
-        return held is not None and self._opens(self._doors[ticket.line], held.tokens, now) == 0
+        return held is not None and self._opens(self.doors[ticket.line], held.tokens, now) == 0
 
     def _opens(self, door: Door, tokens: float, now: float) -> float:
         """Seconds until there is room; infinite: when somebody leaves."""
@@ -215,7 +216,7 @@ class Waiting:
         exchange = ticket.item
         held = exchange.held
         assert held is not None
-        door = self._doors[ticket.line]
+        door = self.doors[ticket.line]
         self._mark(door, -1)
         held.ticket = None
         exchange.wait_until(inf)
@@ -241,7 +242,7 @@ class Waiting:
         for line in self._fair.lines:
             for ticket in self._fair.heads(line)[:16]:
                 held = ticket.item.held
-                wait = self._opens(self._doors[line], held.tokens if held is not None else 0.0, now)
+                wait = self._opens(self.doors[line], held.tokens if held is not None else 0.0, now)
                 soonest = min(soonest, wait or inf)
         if soonest < inf:
             self._timer = asyncio.get_running_loop().call_later(soonest, self.wake)

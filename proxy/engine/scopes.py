@@ -64,7 +64,8 @@ class Scope:
             return ()
         if len(meter.windows) == 1:
             window = meter.windows[0]
-            return (_new(Room, (window.rate.unit, window.rate.amount, int(window.left(now)), window.reset(now))),)
+            unit, limit, _, _ = window.rate
+            return (_new(Room, (unit, limit, int(window.left(now)), window.reset(now))),)
         found: dict[str, Room] = {}
         for window in meter.windows:
             unit, limit = window.rate.unit, window.rate.amount

@@ -8,6 +8,7 @@ from math import ceil
 from urllib.parse import quote
 
 from proxy.core.failure import Failure
+from proxy.core.limiting.values import UNITS
 from proxy.engine.caller import Room, Won
 from proxy.wire.errors import from_failure, in_band
 from proxy.wire.reply import Reply
@@ -96,20 +97,23 @@ def _won(route: str, target: str, attempts: int) -> bytes:
     return b"x-wayline-route: %b\r\nx-wayline-target: %b\r\nx-wayline-attempts: %d\r\n" % names
 
 
+_ROOM = {
+    unit: b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%b\r\n"
+    % ((unit.encode(),) * 3)
+    for unit in UNITS
+}
+
+
 def _room(room: Room) -> bytes:
-    """As OpenAI tells of its limits; `reset` as a duration (`1m30s`)."""
+    """As OpenAI tells of its limits."""
     unit, limit, left, reset = room
-    name = unit.encode()
-    minutes, seconds = divmod(ceil(reset), 60)
-    after = b"%dm%ds" % (minutes, seconds) if minutes else b"%ds" % seconds
-    return (b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %b\r\n") % (
-        name,
-        limit,
-        name,
-        left,
-        name,
-        after,
-    )
+    return _ROOM[unit] % (limit, left, _after(int(reset) + 1))
+
+
+@lru_cache(maxsize=1024)
+def _after(seconds: int) -> bytes:
+    """A duration: `1m30s`."""
+    return b"%dm%ds" % divmod(seconds, 60) if seconds >= 60 else b"%ds" % seconds
 
 
 def _clean(text: str) -> bytes:

@@ -25,8 +25,7 @@ CUT = 0.7
 """What is left of the limit after a refusal."""
 PROBE_EVERY = 500
 """Samples between two halvings."""
-KINDS = 2
-"""Times of streams and of whole answers are measured by different rules and not compared."""
+_new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 
 
 class Sample(NamedTuple):
@@ -35,7 +34,7 @@ class Sample(NamedTuple):
     seconds: float
     """What it took, for a fair comparison: to the first content, or for each token."""
     kind: int
-    """Which of `KINDS`."""
+    """0: of a stream; 1: of a whole answer."""
     in_flight: int
     """With it, when it ended."""
     sent: float
@@ -59,10 +58,15 @@ class Base(NamedTuple):
 
     def after(self, seconds: float, block: float) -> Base:
         """One more, of so many that make a measure."""
-        total, count = self.sum + seconds, self.samples + 1
+        sum_, count, best, before = self
+        sum_, count = sum_ + seconds, count + 1
         if count < block:
-            return self._replace(sum=total, samples=count)
-        return Base(0.0, 0, min(self.best, total / count), self.before)
+            return _new(Base, (sum_, count, best, before))
+        return _new(Base, (0.0, 0, min(best, sum_ / count), before))
+
+    def afresh(self) -> Base:
+        """The measure that was begun is begun anew."""
+        return self._replace(sum=0.0, samples=0)
 
     def turned(self) -> Base:
         """A new epoch: what was measured before the one that ends is forgotten."""
@@ -75,7 +79,8 @@ class Found(NamedTuple):
     limit: float
     ratio: float = 1.0
     """Of late, the time that answers take to what they take without a queue."""
-    bases: tuple[Base, ...] = (Base(),) * KINDS
+    bases: tuple[Base, Base] = (Base(), Base())
+    """Of streams, and of whole answers: these are measured by different rules and not compared."""
     cut_at: float = -inf
     """When the limit was cut last."""
     samples: int = 0
@@ -99,29 +104,31 @@ def learn(found: Found, spec: Adaptive, sample: Sample, now: float) -> Found:
     """The value after one more attempt."""
     if sample.refused:
         return _refused(found, spec, sample, now)
-    if found.back and sample.sent < found.probed_at:
+    limit, ratio, bases, cut_at, samples, back, probed_at = found
+    if back and sample.sent < probed_at:
         return found  # from before it was halved
-    block = max(found.limit, BLOCK)
-    base = found.bases[sample.kind].after(sample.seconds, block)
-    bases = tuple(base if kind == sample.kind else one for kind, one in enumerate(found.bases))
-    found = found._replace(bases=bases, samples=found.samples + 1)
-    if not 0 < base.seconds < inf:
-        return found
-    if found.back:
-        return _probed(found, spec) if found.samples >= block else found
-    ratio = found.ratio + RECENT * (min(sample.seconds / base.seconds, 10.0) - found.ratio)
-    found = found._replace(ratio=ratio)
-    if found.samples >= max(PROBE_EVERY, BLOCK * found.limit) and sample.in_flight >= found.limit / 2:
-        anew = tuple(one._replace(sum=0.0, samples=0) for one in bases)
-        half = max(found.limit / 2, spec.min)
-        return found._replace(back=found.limit, limit=half, samples=0, probed_at=now, bases=anew)
-    return found._replace(limit=_moved(found, spec, sample))
+    block = max(limit, BLOCK)
+    seconds, kind = sample.seconds, sample.kind
+    base = bases[kind].after(seconds, block)
+    bases = (base, bases[1]) if kind == 0 else (bases[0], base)
+    samples += 1
+    least = base.seconds
+    if 0 < least < inf and not back:
+        ratio += RECENT * (min(seconds / least, 10.0) - ratio)
+        if samples >= max(PROBE_EVERY, BLOCK * limit) and sample.in_flight >= limit / 2:
+            back, limit, samples, probed_at = limit, max(limit / 2, spec.min), 0, now
+            bases = (bases[0].afresh(), bases[1].afresh())
+        else:
+            limit = _moved(limit, ratio, spec, sample.in_flight)
+    elif back and samples >= block:  # what was measured before the epoch that ends here is forgotten
+        back, limit, samples = 0.0, min(back, float(spec.max)), 0
+        bases = (bases[0].turned(), bases[1].turned())
+    return _new(Found, (limit, ratio, bases, cut_at, samples, back, probed_at))
 
 
-def _moved(found: Found, spec: Adaptive, sample: Sample) -> float:
-    limit = found.limit
-    gradient = min(max(TOLERANCE / found.ratio, 0.5), 1.0)
-    if gradient >= 1.0 and sample.in_flight < limit / 2:
+def _moved(limit: float, ratio: float, spec: Adaptive, in_flight: int) -> float:
+    gradient = min(max(TOLERANCE / ratio, 0.5), 1.0)
+    if gradient >= 1.0 and in_flight < limit / 2:
         return limit  # nobody asks for more: it would grow without having been tried
     wanted = limit * gradient + max(sqrt(limit) / 2, 1.0)
     return min(max(limit + SMOOTHING * (wanted - limit) / max(limit / BLOCK, 1.0), spec.min), spec.max)
@@ -132,9 +139,3 @@ def _refused(found: Found, spec: Adaptive, sample: Sample, now: float) -> Found:
         return found  # sent before the last cut, which was made for the same reason
     limit = max(min(found.limit, float(sample.in_flight)) * CUT, spec.min)
     return found._replace(limit=limit, cut_at=now, back=0.0)
-
-
-def _probed(found: Found, spec: Adaptive) -> Found:
-    """It was halved for long enough: what was measured before the epoch that ends here is forgotten."""
-    bases = tuple(base.turned() for base in found.bases)
-    return found._replace(limit=min(found.back, spec.max), back=0.0, samples=0, bases=bases)
