@@ -23,6 +23,7 @@ of it or to a limit are known at once."""
 MOST_SHAPES = 512
 MOST_READY = 1024
 _NOTHING = Facts(0)
+_NO_HEADERS: dict[bytes, bytes] = {}
 
 Shape = tuple[Facts, Wish | None, int | None, bool]
 Plain = int
@@ -117,7 +118,8 @@ def asked(road: Road, request: Request, key: str) -> Asked:
     """The request as preflight and rules see it."""
     plain = road.plain(request)
     wish = NONE if request.wish is None else request.wish
-    return Asked(facts_for(road, request, plain=plain), wish, key, dict(wish.headers), plain)
+    headers = dict(wish.headers) if wish.headers else _NO_HEADERS
+    return Asked(facts_for(road, request, plain=plain), wish, key, headers, plain)
 
 
 def cold_of(road: Road) -> dict[str, str]:

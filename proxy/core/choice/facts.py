@@ -25,6 +25,7 @@ _MEMBERS = {
 """Members of a body that may need a capability."""
 MATTERS = frozenset({"input", *(name for names in _MEMBERS.values() for name in names)})
 """Members without which a body is a text, and maybe pictures and the like within its messages."""
+_NONE: frozenset[str] = frozenset()
 _EXACT = 32
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 
@@ -54,6 +55,9 @@ def rounded(facts: Facts) -> Facts:
 
 def facts_of(body: Mapping[str, Any], *, chat: bool = True, model: str = "") -> Facts:
     """All of them, from a chat or embeddings request."""
+    plain = plain_facts(body) if chat else None
+    if plain is not None:
+        return _new(Facts, (*plain, _NONE, True, model))
     needs = frozenset(_needs(body)) if chat else frozenset({"embeddings"})
     return Facts(of_request(body), output_of(body) if chat else None, needs, chat, model)
 

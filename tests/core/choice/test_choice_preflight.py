@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.core.ability import CAPABILITIES, UNKNOWN, Ability
 from proxy.core.choice.choose import refused
-from proxy.core.choice.facts import Facts, about, facts_of, look, plain_facts
+from proxy.core.choice.facts import Facts, about, facts_of, look, output_of, plain_facts
 from proxy.core.choice.measured import Measured
 from proxy.core.choice.ranking import Closed, Seen
 from proxy.core.choice.rules import Asked
@@ -19,6 +19,7 @@ from proxy.core.choice.wish import Wish
 from proxy.core.failure import FailureKind
 from proxy.core.health import Health
 from proxy.core.route import Route, Unsupported
+from proxy.core.tokens import of_request
 from tests.core.choice.choices import asked, chosen, names, route, target
 
 SMALL = target("a/small", Ability(context=8192))
@@ -236,12 +237,12 @@ def test_what_the_quick_look_calls_plain_is_left_out_nowhere(known: list[Ability
 @settings(max_examples=300, deadline=None)
 @given(bodies)
 def test_a_quick_count_of_a_plain_text_is_the_same_as_the_full_one(body: dict[str, Any]) -> None:
-    full = facts_of(body)
     quick = plain_facts(body)
     if quick is None:
-        assert full.needs or any(type(message["content"]) is list for message in body["messages"])
+        assert facts_of(body).needs or any(type(message["content"]) is list for message in body["messages"])
     else:
-        assert (*quick, frozenset()) == (full.input, full.output, full.needs)
+        assert quick == (of_request(body), output_of(body))
+        assert facts_of(body) == (*quick, frozenset(), True, "")
 
 
 @settings(max_examples=200, deadline=None)
