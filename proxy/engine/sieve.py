@@ -122,6 +122,19 @@ class Sieve:
 
     def _take(self, raw: bytes, now: float, out: list[bytes]) -> bool:
         """One event. True: the answer ends here, after what stands in `out`."""
+        said = _said(raw) if self._head and self._screen.answered else None
+        if said is not None:
+            index, text = said
+            self._open.add(index)
+            mark: list[tuple[Along, Mark]] = []
+            found = self._feed((index, "content"), text, mark)
+            if found and self._hit(found, out):
+                return True
+            self._held.append(Held(raw, tuple(mark), now))
+            return False
+        return self._take_any(raw, now, out)
+
+    def _take_any(self, raw: bytes, now: float, out: list[bytes]) -> bool:
         marks: list[tuple[Along, Mark]] = []
         places: set[int] = set()
         for chunk in chunks_in(raw, []):
@@ -130,14 +143,8 @@ class Sieve:
                 self._head = {name: chunk[name] for name in _HEAD if name in chunk}
             if self._screen.answered:
                 for key, text in added(choices):
-                    along = self._along.get(key)
-                    if along is None:
-                        along = self._along[key] = Along(self._screen.answered, self._screen.hold)
-                    places |= along.feed(text)
-                    marks.append((along, along.mark()))
-            indexes = _indexes(choices)
-            finished = [index for index, done in indexes if done]
-            self._open.update(index for index, _ in indexes)
+                    places |= self._feed(key, text, marks)
+            finished = self._seen(choices)
             for index in finished:
                 places |= self._finished(index)
             if places and self._hit(places, out):
@@ -147,6 +154,24 @@ class Sieve:
                 self._add(now)
         self._held.append(Held(raw, tuple(marks), now))
         return False
+
+    def _feed(self, key: tuple[int, str], text: str, marks: list[tuple[Along, Mark]]) -> set[int]:
+        """The rules that find something with this piece of a text."""
+        along = self._along.get(key)
+        if along is None:
+            along = self._along[key] = Along(self._screen.answered, self._screen.hold)
+        found = along.feed(text)
+        marks.append((along, along.mark()))
+        return found
+
+    def _seen(self, choices: object) -> list[int]:
+        """Notes which choices there are. Those that this chunk finishes."""
+        finished = []
+        for index, done in _indexes(choices):
+            self._open.add(index)
+            if done:
+                finished.append(index)
+        return finished
 
     def _finished(self, index: int) -> set[int]:
         """A choice is complete: what stands at its texts' ends is certain now."""
@@ -234,6 +259,23 @@ class Sieve:
         choice = {"index": index, "delta": delta, "finish_reason": reason}
         chunk = {**self._head, "object": "chat.completion.chunk", "choices": [choice]}
         return b"data: " + orjson.dumps(chunk) + b"\n\n"
+
+
+def _said(raw: bytes) -> tuple[int, str] | None:
+    """The usual event: (choice, what it says), where it holds one choice's words and nothing else; else `None`."""
+    try:
+        chunk = orjson.loads(raw[6:]) if raw.startswith(b"data: {") else None
+    except orjson.JSONDecodeError:
+        return None
+    choices = chunk.get("choices") if type(chunk) is dict else None
+    choice = choices[0] if type(choices) is list and len(choices) == 1 else None
+    if type(choice) is not dict or choice.get("finish_reason") is not None:
+        return None
+    delta, index = choice.get("delta"), choice.get("index")
+    if type(delta) is not dict or len(delta) != 1 or type(index) is not int:
+        return None
+    text = delta.get("content")
+    return (index, text) if type(text) is str else None
 
 
 def _indexes(choices: object) -> list[tuple[int, bool]]:

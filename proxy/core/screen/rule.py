@@ -12,7 +12,7 @@ DELAY = 0.2
 
 
 class Rule(NamedTuple):
-    """What is looked for, and what follows. With `when` it looks for nothing itself: it says what follows a category."""
+    """What is looked for, and what follows. With `when` it looks for nothing, but says what follows a category."""
 
     name: str
     category: str

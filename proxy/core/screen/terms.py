@@ -75,7 +75,7 @@ class Terms:
 
     def found(self, text: str) -> set[int]:
         """The rules whose terms stand in a whole text."""
-        folded = spaced(loose(text))
+        folded = " ".join(loose(text).split())  # as `spaced`, but for the edges, where a space means nothing
         return {term.rule for term in self.terms if _stands(term, folded)}
 
 
