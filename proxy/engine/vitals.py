@@ -43,6 +43,7 @@ class Vitals:
         self._events = events
         self._state = state
         self._direct: deque[str] = deque()
+        self._kept: frozenset[str] = frozenset()
         self._pruned = 0
 
     # While requests come -----------------------------------------------------------------------------------------
@@ -123,10 +124,12 @@ class Vitals:
     # Over restarts -----------------------------------------------------------------------------------------------
 
     def load(self, targets: Iterable[str], now: float) -> None:
-        """Take over what is kept of these targets, where nothing is known of them yet."""
+        """Take over what is kept of these targets, where nothing is known of them yet. From now on they are those that
+        are kept: of what callers name there may be any number."""
+        self._kept = frozenset(targets)
         if self._state is None:
             return
-        new = {target: list[tuple[int, int, int]]() for target in targets if target not in self.known}
+        new = {target: list[tuple[int, int, int]]() for target in self._kept if target not in self.known}
         if not new:
             return
         for size, parts in KEPT.items():
@@ -145,8 +148,8 @@ class Vitals:
         if self._state is None:
             return
         new: dict[tuple[str, int, int], int] = {}
-        for target, windows in self.known.items():
-            for five, packed in windows.unsaved().items():
+        for target in self._kept & self.known.keys():
+            for five, packed in self.known[target].unsaved().items():
                 for size in KEPT:
                     place = (target, size, five * FIVE_MINUTES // size)
                     new[place] = new.get(place, 0) + packed
@@ -168,10 +171,9 @@ class Vitals:
             newest = int(now // size)
             rows = self._state.rows(_SINCE, size, newest - 2)
             for target, number, counts in rows:
-                windows = self.known.get(target)
-                if windows is not None:
+                if target in self._kept:
                     with suppress(zlib.error, TypeError):
-                        windows.agree(size, number, _read(counts))
+                        self.known.setdefault(target, Windows()).agree(size, number, _read(counts))
 
 
 def _read(counts: bytes) -> int:

@@ -55,7 +55,7 @@ class Watch:
                 self._alerts.note("rate_limit", target, True, _limit(target, health), cause=_cause(health))
         for subject in self._raised("down"):
             if subject not in trouble or not trouble[subject].opened:
-                self._alerts.note("down", subject, False, f"{subject} answers again")
+                self._alerts.note("down", subject, False, f"the circuit of {subject} is closed")
         for subject in self._raised("rate_limit"):
             if tick - self._near.setdefault(subject, tick) >= QUIET:
                 del self._near[subject]

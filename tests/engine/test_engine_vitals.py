@@ -85,6 +85,7 @@ def test_windows_and_score_are_the_same_after_a_restart(tmp_path: Path) -> None:
     async def first() -> tuple[float, object]:
         async with opened(tmp_path) as state:
             vitals = Vitals(Events(), state)
+            vitals.load(["a/m"], MONDAY)
             for day in range(4):
                 fill(vitals, MONDAY + day * 86_400, 50, day)
                 vitals.save(MONDAY + day * 86_400)
@@ -108,6 +109,7 @@ def test_what_is_kept_is_small_and_what_is_old_goes(tmp_path: Path) -> None:
     async def main() -> None:
         async with opened(tmp_path) as state:
             vitals = Vitals(Events(), state)
+            vitals.load(["a/m"], MONDAY)
             for hour in range(0, 60 * 24, 2):
                 fill(vitals, MONDAY + hour * 3600, 20)
                 vitals.save(MONDAY + hour * 3600)
@@ -119,12 +121,28 @@ def test_what_is_kept_is_small_and_what_is_old_goes(tmp_path: Path) -> None:
     assert size < 10_000
 
 
+def test_what_callers_name_themselves_is_not_kept(tmp_path: Path) -> None:
+    async def main() -> list[tuple[object, ...]]:
+        async with opened(tmp_path) as state:
+            vitals = Vitals(Events(), state)
+            vitals.load(["a/m"], MONDAY)
+            fill(vitals, MONDAY, 1)
+            vitals.observe_outcome(ended(MONDAY, target="a/whatever", route="a/whatever"))
+            await vitals.share(MONDAY)
+            return state.rows("SELECT DISTINCT target FROM vitals")
+
+    assert asyncio.run(main()) == [("a/m",)]
+
+
 def test_workers_see_each_others_counts_and_no_attempt_is_counted_twice(tmp_path: Path) -> None:
     async def main() -> None:
         async with opened(tmp_path) as mine, opened(tmp_path) as yours:
             one, two = Vitals(Events(), mine), Vitals(Events(), yours)
+            for vitals in (one, two):
+                vitals.load(["a/m", "b/m"], MONDAY)
             fill(one, MONDAY, 30)
             fill(two, MONDAY, 10, 5)
+            two.observe_outcome(ended(MONDAY, target="b/m"))
             for _ in range(3):
                 await one.share(MONDAY)
                 await two.share(MONDAY)
@@ -134,6 +152,7 @@ def test_workers_see_each_others_counts_and_no_attempt_is_counted_twice(tmp_path
                 for name in ("1h", "24h", "30d"):
                     figures = vitals.known["a/m"].window(name, MONDAY + 1)
                     assert (figures.served, figures.failed) == (40 + more, 5)
+            assert one.known["b/m"].window("1h", MONDAY).served == 1  # it has never seen it itself
 
     asyncio.run(main())
 

@@ -24,6 +24,8 @@ from proxy.core.vitals.sketch import BUCKETS, RATE, SECONDS, bucket, quantile
 FIVE_MINUTES, HOUR, DAY = 300, 3600, 86_400
 KEPT: Mapping[int, int] = {FIVE_MINUTES: 12, HOUR: 24, DAY: 30}
 """How many parts of each size (in seconds) are kept, the one under way included."""
+UNSAVED = 3
+"""Five minutes that may wait to be kept: nobody may do that."""
 WINDOWS: Mapping[str, tuple[int, int]] = {
     "1h": (FIVE_MINUTES, 12),
     "6h": (HOUR, 6),
@@ -184,6 +186,8 @@ class Windows:
         self._lanes[:] = _EMPTY
         self._dirty = False
         self._new[self._part] = self._new.get(self._part, 0) + packed
+        if len(self._new) > UNSAVED:
+            del self._new[min(self._new)]
         for size, parts in self._parts.items():
             number = self._part * FIVE_MINUTES // size
             parts[number] = parts.get(number, 0) + packed

@@ -175,6 +175,13 @@ def test_a_clock_that_is_set_back_or_far_ahead_ends_in_sound_windows() -> None:
     assert len(windows.parts()) <= 3
 
 
+def test_what_nobody_keeps_does_not_pile_up() -> None:
+    windows = Windows()
+    for after in range(0, DAY, 100):
+        windows.count(ended(MONDAY + after))
+    assert len(windows.unsaved()) == 3
+
+
 def test_a_target_takes_less_than_100_kilobytes_whatever_happens() -> None:
     windows, draw = Windows(), random.Random(6)
     for after in range(0, 45 * DAY, 150):
@@ -206,5 +213,4 @@ def _size(windows: Windows) -> int:
             inner = [getattr(thing, name) for name in Windows.__slots__]
         return sys.getsizeof(thing) + sum(map(size, inner))
 
-    windows.unsaved()  # written every minute
     return size(windows)
