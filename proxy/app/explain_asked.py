@@ -94,7 +94,7 @@ def _found(wanted: Mapping[str, Any], config: Config, desk: Desk, engine: Engine
         facts = _facts(wanted["asked"])
         route = _route(facts.model, config, desk)
         asked = Asked(facts, _wish(headers), key, headers)
-        known = as_it_is(engine, desk, route.name, hour)
+        known = as_it_is(engine, desk, route, hour)
     else:
         route, asked, known = _whole(wanted["request"], headers, key, hour, config, desk, engine)
     strangers = [name for name in down if all(name not in (one.name, one.backend) for one in route.targets)]
@@ -144,7 +144,7 @@ def _whole(
     else:
         wish = NONE if wished.wish is None else wished.wish
         asked = Asked(_facts_of(wished), wish, key, dict(wish.headers))
-    return route, asked, as_it_is(engine, desk, route.name, hour, last)
+    return route, asked, as_it_is(engine, desk, route, hour, last)
 
 
 def _facts_of(request: ChatRequest | EmbedRequest) -> Facts:

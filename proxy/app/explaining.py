@@ -58,25 +58,27 @@ def unknown(hour: int | None = None) -> Known:
     return Known(Seen(hour=time.localtime().tm_hour if hour is None else hour), {})
 
 
-def as_it_is(engine: Engine, desk: Desk, route: str, hour: int | None = None, last: str = "") -> Known:
+def as_it_is(engine: Engine, desk: Desk, route: Route, hour: int | None = None, last: str = "") -> Known:
     """What a running server knows. `last`: the target that served the conversation last."""
-    choices, gates = engine.choices, desk.gates
+    choices, gates, name = engine.choices, desk.gates, route.name
+    cold: dict[str, str] = {}
+    if route.policy is not None and route.policy.warm:
+        for road in desk.roads.by_name.values():
+            cold.update(cold_of(road))
 
     def busy(target: str) -> Loaded:
         return gates.of(target)
 
-    road = desk.roads.find(route)
-    policy = None if road is None else road.route.policy
     seen = Seen(
         now=time.monotonic(),
         measured=choices.measured,
-        trials=choices.trials.get(route, {}),
-        turns=choices.turns.get(route, {}),
+        trials=choices.trials.get(name, {}),
+        turns=choices.turns.get(name, {}),
         busy=busy,
         last=last,
         hour=choices.hour() if hour is None else hour,
         closed=choices.closed,
-        cold=cold_of(road) if road is not None and policy is not None and policy.warm else {},
+        cold=cold,
     )
     return Known(seen, engine.trouble)
 

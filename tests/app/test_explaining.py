@@ -215,3 +215,12 @@ def test_what_makes_no_sense_is_said(said: object, param: str | None, told: str)
 def test_vectors_are_asked_of_targets_of_one_model() -> None:
     desk, engine = made(CONFIG.replace("least_latency", "order"))
     assert names(found({"request": {"model": "chat", "input": "Hello"}}, desk, engine)) == ["near/llama"]
+
+
+def test_a_model_that_would_have_to_be_loaded_is_passed_over_where_only_warm_ones_are_asked(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(b"")
+    here = f"  here: {{type: llamacpp, models: {{m: {{path: {tmp_path}/m.gguf}}}}}}"
+    desk, engine = made(f"{BACKENDS}{here}\nroutes: {{chat: {{targets: [here/m, cheap/small], warm: only}}}}")
+    told = found({"request": BODY}, desk, engine)
+    assert names(told) == ["cheap/small"]
+    assert told["left_out"][0]["reason"].startswith("not loaded (")
