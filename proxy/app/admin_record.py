@@ -13,6 +13,7 @@ import orjson
 
 from proxy.app.admin_look import Dollars
 from proxy.app.explain_asked import explain
+from proxy.app.veiled import Veiled
 from proxy.ledger.recent import MOST, Which, recent
 from proxy.ledger.schema import LedgerError
 from proxy.ledger.since import moment
@@ -169,7 +170,9 @@ class ExplainAsk(TypedDict, total=False):
     asked: Annotated[Any, "route, input, output, needs: instead of a whole request."]
     headers: dict[str, str]
     key: Annotated[str, "The name of the caller's key."]
-    config: Annotated[str, "The text of a configuration that is not in force."]
+    config: Annotated[
+        str, "The text of a configuration that is not in force. Variables count as set; their values are not used."
+    ]
     down: Annotated[list[str], "Targets or backends that are taken for being out of order."]
     hour: Annotated[int, "Of the day, for rules."]
 
@@ -258,7 +261,7 @@ class Record:
 
     async def explain(self, ask: Ask) -> Explained:
         process = self._process
-        answer = await explain(dict(ask.body), process.runtime.desk, process.engine, process.environ)
+        answer = await explain(dict(ask.body), process.runtime.desk, process.engine, Veiled(process.environ))
         if answer.status != 200:
             raise said(answer.status, answer.body)
         return cast(Explained, answer.body)

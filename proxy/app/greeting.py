@@ -24,6 +24,8 @@ def greeting(config: Config, host: str, port: int, trouble: Iterable[str] = ()) 
         if backend.missing
     ]
     lines += [f"  {line}" for line in trouble]
+    if config.admin is not None:
+        lines.append(f"  for operators: {base}{config.admin.path}/")
     route = _route(config)
     if route is None:
         lines.append("  no route has a target that is configured: see `wayline check`")

@@ -16,6 +16,8 @@ Kinds and their fields:
 | `reload` | `ok`, and `routes` or `reason` |
 | `model_loaded`, `model_lost` | `target`: a model that we run can be used, or no longer can |
 | `alert` | `alert` (its kind), `subject`, `state` (`raised`, `cleared`), `message`, and what it is about |
+| `target` | `target`, `state` (`cooled`, `restored`) by hand, and where it cools `for_s` |
+| `key` | `name`, `state` (`added`, `rotated`, `revoked`) by the admin API |
 | `probe` | `target`, `ok`, `ms`, `cause` where it was not |
 """
 

@@ -32,11 +32,12 @@ class Feed:
         """Nobody else may listen now."""
         return self.listeners >= MOST
 
-    async def lines(self) -> AsyncGenerator[bytes]:
-        """The stream's bytes, until its reader leaves or the process drains."""
+    async def lines(self, after: int | None = None) -> AsyncGenerator[bytes]:
+        """The stream's bytes, until its reader leaves or the process drains. `after`: first what happened after the
+        event of that number, as far as it is still known."""
         self.listeners += 1
         try:
-            with self._events.subscribe() as told:
+            with self._events.subscribe(after) as told:
                 yield b": wayline\nretry: 2000\n\n"
                 said, dropped = time.monotonic(), 0
                 while not self._draining():

@@ -116,7 +116,9 @@ class AdminSite:
         if self._feed.full:
             raise Refused(429, "Too many listen already.", "too_many_listeners", type_="rate_limit_error")
         headers = {**QUIET, "x-accel-buffering": "no"}
-        return StreamingResponse(self._feed.lines(), media_type="text/event-stream", headers=headers)
+        last = request.headers.get("last-event-id", "")
+        lines = self._feed.lines(int(last) if last.isdecimal() and len(last) < 16 else None)
+        return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
 
 
 class _Door(BaseRoute):

@@ -218,6 +218,29 @@ def test_explain_says_what_would_happen_and_sends_nothing(tmp_path: Path) -> Non
     asyncio.run(run())
 
 
+def test_a_draft_cannot_bring_out_what_stands_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_SECRET", "sk-of-somebody-else")
+    monkeypatch.setenv("A_NUMBER", "4096")
+
+    async def run() -> None:
+        async with Upstream(ok()) as up, operator(tmp_path, up.base_url) as admin:
+            draft = (
+                "backends: {b: {type: openai, base_url: 'http://127.0.0.1:1/v1', api_key: '${A_SECRET}'}}\n"
+                "routes: {r: {targets: [{target: 'b/${A_SECRET}', capabilities: {context: '${A_NUMBER}'}}]}}"
+            )
+            reply = await admin.try_to("POST", "/explain", {"asked": {"route": "r", "input": 9000}, "config": draft})
+            assert reply.status_code == 200
+            assert "sk-of-somebody-else" not in reply.text
+            assert "context 4,096 < 9,000" in reply.text
+            unset = draft.replace("A_SECRET", "NOT_SET")
+            reply = await admin.try_to("POST", "/explain", {"asked": {"route": "r"}, "config": unset})
+            assert "NOT_SET" in reply.text
+
+    asyncio.run(run())
+
+
 def test_recommendations_for_a_task_on_this_machine(tmp_path: Path) -> None:
     async def run() -> None:
         async with Upstream(ok()) as up, operator(tmp_path, up.base_url) as admin:

@@ -71,8 +71,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, upstream: InThread) -> Iter
 class Listening:
     """To /admin/events."""
 
-    def __init__(self, connection: http.client.HTTPConnection) -> None:
-        connection.request("GET", "/admin/events", headers=HEADERS)
+    def __init__(self, connection: http.client.HTTPConnection, last: str = "") -> None:
+        connection.request("GET", "/admin/events", headers={**HEADERS, **({"last-event-id": last} if last else {})})
         self.reply = connection.getresponse()
         assert self.reply.headers["content-type"].startswith("text/event-stream")
         assert self.reply.readline() == b": wayline\n"
@@ -102,6 +102,15 @@ def test_events_come_as_things_happen(server: Serving) -> None:
         assert listening.event()[1]["state"] == "restored"
         ask(server, "POST", "/admin/reload")
         assert listening.event()[0] == "reload"
+
+
+def test_one_who_comes_again_gets_what_happened_meanwhile(server: Serving) -> None:
+    with line_to(server) as connection:
+        ask(server, "POST", "/admin/targets/up/second/cool", {"seconds": 1})
+        ask(server, "POST", "/admin/targets/up/second/restore")
+        listening = Listening(connection, last="0")
+        seen = [listening.event()[1] for _ in range(3)]
+        assert {"cooled", "restored"} <= {told.get("state") for told in seen}
 
 
 def test_a_listener_that_leaves_is_forgotten_and_others_go_on(server: Serving) -> None:

@@ -168,6 +168,19 @@ def test_everything_is_on_record_under_the_name_of_the_key(tmp_path: Path) -> No
     ]
 
 
+def test_the_limits_of_the_named_key_hold(tmp_path: Path) -> None:
+    async def run() -> None:
+        keys = [{"name": "batch", "key": "sk-of-the-batch", "limits": {"rpm": 1}, "routes": ["chat"]}]
+        async with Upstream(ok()) as up, Wayline(mapping(tmp_path, up.base_url, keys=keys), key="batch") as wayline:
+            await wayline.chat(model="chat", messages=HELLO)
+            with pytest.raises(WaylineError, match="Limit reached") as told:
+                await wayline.chat(model="chat", messages=HELLO)
+            assert (told.value.status, told.value.attempts) == (429, 0)
+            assert told.value.retry_after is not None and 0 < told.value.retry_after <= 60
+
+    asyncio.run(run())
+
+
 def ended(directory: Path) -> dict[str, int]:
     """The attempts on record, by how they ended."""
     total = report(directory / "ledger.db", None, None, "route").total
