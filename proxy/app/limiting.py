@@ -115,6 +115,8 @@ def terms_of(config: Config) -> Terms:
         all=config.limits,
         backends={name: backend.rates for name, backend in config.backends.items() if backend.rates},
         targets={name: rates for name, rates in targets.items() if rates},
+        adapts=any(backend.adaptive is not None for backend in config.backends.values())
+        or any(target.adaptive is not None for route in config.routes.values() for target in route.targets),
     )
 
 

@@ -98,8 +98,9 @@ class Attempt(Outgoing):
             return
         if foretells(headers):
             exchange.foretold(self, headers)
-        if exchange.engine.admission is not None:
-            exchange.engine.admission.heard(self.lane, headers)
+        admission = exchange.engine.admission
+        if admission is not None and admission.hears:
+            admission.heard(self.lane, headers)
         streamed = is_stream(headers, self.lane.dialect.stream_type)
         if not exchange.stream:
             self._mode = WHOLE

@@ -43,6 +43,8 @@ class Terms(NamedTuple):
     all: Limits = NONE
     backends: Mapping[str, tuple[Rate, ...]] = {}  # of a NamedTuple: nobody can change it
     targets: Mapping[str, tuple[Rate, ...]] = {}
+    adapts: bool = False
+    """The places of some backend or target are found, not given."""
 
 
 class Limiter:
@@ -55,6 +57,7 @@ class Limiter:
         closed: MutableMapping[str, Closed] | None = None,
     ) -> None:
         """`of_key`: a caller's limits, and its share of the turns in the queue. `closed`: see `Engine.closed`."""
+        self._admission = admission
         self._of_key = of_key
         self._closed: MutableMapping[str, Closed] = {} if closed is None else closed
         self._terms = Terms()
@@ -79,6 +82,7 @@ class Limiter:
         named = {**terms.targets, **{f"{name}/": rates for name, rates in terms.backends.items()}}
         self._meters = {name: meter_of(rates, self._epoch, self._meters.get(name)) for name, rates in named.items()}
         self._of_lane.clear()
+        self._admission.hears = bool(self._meters)
         self.changed()
 
     def changed(self) -> None:
@@ -179,8 +183,11 @@ class Limiter:
 
     def reserve(self, exchange: Exchange, lane: Lane, number: int, now: float) -> Failure | None:
         """Attempt `number` is about to be sent: by the limits of its target and backend."""
-        if lane.gates[0].waiting and exchange is not self.waiting.called:
+        waiting = self.waiting
+        if waiting.doors and lane.gates[0].waiting and exchange is not waiting.called:
             return _TAKEN
+        if not self._meters:
+            return None
         meters = self._of_lane.get(lane.target.name)
         if meters is None:
             meters = self.meters(lane)
@@ -219,11 +226,8 @@ class Limiter:
 
     def settle(self, exchange: Exchange, number: int, outcome: Outcome) -> None:
         """That attempt has ended."""
-        lane = exchange.road.lanes[outcome.target]
-        for gate in lane.gates:
-            if gate.adaptive is not None:
-                self._learn(lane, outcome, exchange.began)
-                break
+        if self._terms.adapts:
+            self._learn(exchange.road.lanes[outcome.target], outcome, exchange.began)
         held = exchange.held
         if held is not None:
             usage = outcome.usage
@@ -239,6 +243,8 @@ class Limiter:
     @staticmethod
     def _learn(lane: Lane, outcome: Outcome, began: float) -> None:
         """How long it took, made comparable: of a stream to its first content, of others for each token."""
+        if lane.gates[0].adaptive is None and lane.gates[1].adaptive is None:
+            return
         refused = outcome.failure in REFUSED
         first, usage = outcome.first_content, outcome.usage
         if refused:

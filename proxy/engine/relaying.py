@@ -38,8 +38,9 @@ class RelayAttempt(Attempt):
         exchange = self._exchange
         if foretells(headers):
             exchange.foretold(self, headers)
-        if exchange.engine.admission is not None:
-            exchange.engine.admission.heard(self.lane, headers)
+        admission = exchange.engine.admission
+        if admission is not None and admission.hears:
+            admission.heard(self.lane, headers)
         kinds = [value.decode("latin-1") for name, value in headers if name == b"content-type"]
         self.content_type = kinds[-1] if kinds else ""
         if not exchange.stream or _is_whole(self.content_type):

@@ -63,15 +63,12 @@ class Scope:
         if meter is None:
             return ()
         if len(meter.windows) == 1:
-            window = meter.windows[0]
-            unit, limit, _, _ = window.rate
-            return (_new(Room, (unit, limit, int(window.left(now)), window.reset(now))),)
+            return (_new(Room, meter.windows[0].standing(now)),)
         found: dict[str, Room] = {}
         for window in meter.windows:
-            unit, limit = window.rate.unit, window.rate.amount
-            left = int(window.left(now))
-            if unit not in found or left < found[unit].left:
-                found[unit] = Room(unit, limit, left, window.reset(now))
+            room: Room = _new(Room, window.standing(now))
+            if room.unit not in found or room.left < found[room.unit].left:
+                found[room.unit] = room
         return tuple(found.values())
 
     def refusal(self, tokens: float, now: float) -> Failure:

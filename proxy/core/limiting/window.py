@@ -123,6 +123,13 @@ class Sliding:
         self._pass(now)
         return self._cells[-1].last + self.rate.per - now if self._cells else 0.0
 
+    def standing(self, now: float) -> tuple[str, int, int, float]:
+        """Unit, limit, how much is left of it and when all of it is there again, as it was when it was last taken
+        from."""
+        unit, limit, per, _ = self.rate
+        left = limit - int(self.used)
+        return unit, limit, left if left > 0 else 0, self._cells[-1].last + per - now if self._cells else 0.0
+
 
 class Fixed:
     """`epoch`: what the clock of `now` shows less Unix time, in seconds."""
@@ -182,6 +189,10 @@ class Fixed:
         """As of `Sliding`."""
         self._pass(now)
         return self._until - now if self.used else 0.0
+
+    def standing(self, now: float) -> tuple[str, int, int, float]:
+        """As of `Sliding`."""
+        return self.rate.unit, self.rate.amount, int(self.left(now)), self.reset(now)
 
 
 Window = Sliding | Fixed
