@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from proxy.core.failure import Failure
 from proxy.core.money import words
-from proxy.core.money.account import Account, Standing, reserve
-from proxy.core.money.bound import Asked, Rates, affordable, asked_of, most, rates_of, usual
-from proxy.core.money.budget import NO_TERMS, Budget, OnExceeded, Owned, Per, Scope, Terms, parts, period, strictest
+from proxy.core.money.account import Account, Standing, reserve, settle
+from proxy.core.money.bound import Rates, affordable, asked_of, most, rates_of, usual
+from proxy.core.money.budget import NO_TERMS, UNIT, Budget, OnExceeded, Owned, Per, Scope, Terms, period, strictest
 from proxy.core.outcome import Outcome
 from proxy.core.route import Target
 from proxy.core.tokens import of_chars
+from proxy.engine.fares import Fare, Held, Holding, Passed, could_ask, fare_of
+from proxy.engine.till import Till
 
 if TYPE_CHECKING:
     from proxy.engine.exchange import Exchange
@@ -23,54 +25,24 @@ MOST_FOUND = 50_000
 """Combinations of key, route, backend and tags of which it is kept which budgets hold for them."""
 
 
-class Passed(NamedTuple):
-    """So many per cent of a budget are spent."""
-
-    stands: Standing
-    percent: int
-
-
-class _Holding(NamedTuple):
-    """What holds for requests of one key, route, backend and tags."""
-
-    accounts: tuple[Account, ...]
-    each: tuple[tuple[Owned, Budget], ...]
-    """For each request by itself."""
-
-
-class _Held:
-    """Of one exchange."""
-
-    __slots__ = ("asked", "attempts", "near", "reserved", "spent", "stopped")
-
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
-        self.attempts: dict[int, tuple[int, tuple[Account, ...], float]] = {}
-        """Under way: what is reserved for it, in which accounts, and when it was sent."""
-        self.spent = 0
-        self.reserved = 0
-        self.stopped: Failure | None = None
-        """It goes nowhere any more."""
-        self.near: Failure | None = None
-        """It goes to targets on this machine only."""
-
-
 class Purses:
-    """One for each process. `of_key`: the budgets of a caller's key."""
+    """One for each process. `of_key`: the budgets of a caller's key; `till`: what it shares with other workers."""
 
     def __init__(
         self,
         of_key: Callable[[str], Iterable[Budget]] = lambda _: (),
         on_passed: Callable[[Passed], None] = lambda _: None,
+        till: Till | None = None,
     ) -> None:
         self._of_key = of_key
         self._on_passed = on_passed
+        self._till = till
         self._terms = NO_TERMS
         self._tagged = False
         self._accounts: dict[Owned, Account] = {}
-        self._found: dict[tuple[str, str, str, tuple[str, ...]], _Holding] = {}
-        self._rates: dict[str, tuple[Target, Rates | None]] = {}
-        self._held: dict[Exchange, _Held] = {}
+        self._fares: dict[tuple[str, str, int, tuple[str, ...]], Fare] = {}
+        """Targets by their identity, since hashing one costs more than all the rest; a fare holds its target."""
+        self._held: dict[Exchange, Held] = {}
         self._past: Mapping[Owned, int] = {}
         self._past_at = 0.0
         self._now = 0.0
@@ -87,7 +59,7 @@ class Purses:
 
     def changed(self) -> None:
         """Other budgets hold, of the configuration or of keys: they are asked for again."""
-        self._found.clear()
+        self._fares.clear()
 
     def were_spent(self, past: Mapping[Owned, int], at: float) -> None:
         """What is on record as spent in the periods of this moment (Unix time), before anything is sent: of all budgets
@@ -97,9 +69,13 @@ class Purses:
     def was_spent(self, owned: Owned, amount: int, at: float) -> None:
         """What is on record of an account that was opened then."""
         account = self._accounts.get(owned)
-        if self.unread.get(owned) == at and account is not None and account.begins <= at:
-            del self.unread[owned]
+        if self.unread.get(owned) != at or account is None:
+            return
+        del self.unread[owned]
+        self._load((account,))
+        if account.begins <= at:
             account.was_spent(amount)
+        self._store((account,))
 
     # What exchanges do -------------------------------------------------------------------------------------------
 
@@ -110,88 +86,122 @@ class Purses:
     def reserve(self, exchange: Exchange, lane: Lane, number: int, now: float) -> Failure | None:
         """Hold what attempt `number` may cost at most at this target. A failure: there is not so much."""
         target = lane.target
-        holding = self._holding(exchange, target.backend)
-        if holding is None:
-            return None
+        at = (exchange.key, exchange.road.route.name, id(target), exchange.tags if self._tagged else ())
+        fare = self._fares.get(at)
+        if fare is None:
+            fare = self._find(at, target)
+        idle, _, _, _, _, inward, outward, most_out, beyond = fare
         held = self._held.get(exchange)
         if held is not None:
             stopped = held.stopped or (None if target.local else held.near)
             if stopped is not None:
                 return stopped
-        known = self._rates.get(target.name)
-        if known is None or known[0] is not target:
-            known = self._learn(target)
-        rates = known[1]
-        if rates is not None and rates.free:
+        if idle:
             return None
         if held is None:
-            held = self._held[exchange] = _Held(asked_of(exchange.request))
-        return self._reserve(exchange, held, holding, target, rates, number)
+            held = self._held[exchange] = Held(asked_of(exchange.request))
+        tokens, output, answers, speaks, _, unusual = held.asked
+        if most_out < 0 or output is None or tokens > beyond or number != 1 or answers != 1 or unusual or not speaks:
+            amount = self._closely(exchange, held, fare, number)
+        else:
+            amount = tokens * inward + (output if output < most_out else most_out) * outward
+        return self._hold(held, fare, amount, number) if isinstance(amount, int) else amount
 
     def settle(self, exchange: Exchange, number: int, outcome: Outcome) -> None:
         """That attempt has ended. Where it may be charged for, and nobody knows how much, what was held is spent."""
         held = self._held.get(exchange)
-        taken = None if held is None else held.attempts.pop(number, None)
-        if held is None or taken is None:
+        if held is None or number not in held.attempts:
             return
-        amount, accounts, at = taken
+        amount, accounts, at = held.attempts.pop(number)
         cost = outcome.cost
-        paid = parts(cost) if cost is not None else amount if outcome.maybe_billed else 0
+        paid = int(cost * UNIT) if cost is not None else amount if outcome.maybe_billed else 0
         held.reserved -= amount
         held.spent += paid
-        for account in accounts:
-            if account.settle(amount, paid, at):
-                self._tell(account)
+        self._settle(accounts, amount, paid, at)
 
     def leave(self, exchange: Exchange) -> None:
         """The exchange is over."""
         held = self._held.pop(exchange, None)
         if held is not None and held.attempts:
             for amount, accounts, at in held.attempts.values():
-                for account in accounts:
-                    account.settle(amount, 0, at)
+                self._settle(accounts, amount, 0, at)
 
     # What others look at -----------------------------------------------------------------------------------------
 
     def standings(self) -> list[Standing]:
         """Every account that was used since the start."""
-        now = self._time()
-        return [account.stands(now) for account in self._accounts.values()]
+        return self._standings(list(self._accounts.values()))
 
     def standings_of(self, exchange: Exchange, backend: str) -> list[Standing]:
         """Those that hold for this exchange at this backend."""
-        holding, now = self._holding(exchange, backend), self._time()
-        return [] if holding is None else [account.stands(now) for account in holding.accounts]
+        tags = exchange.tags if self._tagged else ()
+        return self._standings(self._holding(exchange.key, exchange.road.route.name, backend, tags)[0])
 
     # Inside ------------------------------------------------------------------------------------------------------
 
-    def _reserve(
-        self, exchange: Exchange, held: _Held, holding: _Holding, target: Target, rates: Rates | None, number: int
-    ) -> Failure | None:
-        asked = held.asked
-        ask = self._terms.ask
-        more = 0 if number == 1 or exchange.story is None else of_chars(len(exchange.story.text))
-        if rates is not None and (asked.unusual or asked.input > rates.beyond):
-            rates = rates_of(target, asked)
-        amount = None if rates is None else most(asked, rates, more)
-        if rates is None or amount is None or (not ask and asked.output is None):
-            if ask:
-                return self._without_bound(held, holding, target, rates)
-            amount = 0 if rates is None else usual(asked, rates, more)
-        now = self._time()
-        for owned, budget in holding.each:
+    def _hold(self, held: Held, fare: Fare, amount: int, number: int) -> Failure | None:
+        _, accounts, each, target, rates, _, _, _, _ = fare
+        now = time()
+        if now > self._now:
+            self._now = now
+        else:
+            now = self._now  # never back: what was held in one period must not be settled in one before it
+        for owned, budget in each:
             if held.spent + held.reserved + amount > budget.amount:
                 stands = Standing(owned, budget, held.spent, held.reserved, now, now)
                 return self._too_little(held, stands, target, rates, amount)
-        short = reserve(holding.accounts, amount, now)
+        if self._till is not None:
+            self._till.load(accounts)
+        short = reserve(accounts, amount, now)
+        if self._till is not None:
+            self._till.store(accounts)
         if short is not None:
             return self._too_little(held, short.stands(now), target, rates, amount)
         held.reserved += amount
-        held.attempts[number] = (amount, holding.accounts, now)
+        held.attempts[number] = (amount, accounts, now)
         return None
 
-    def _too_little(self, held: _Held, stands: Standing, target: Target, rates: Rates | None, amount: int) -> Failure:
-        tokens = _affordable(held.asked, rates, stands.room)
+    def _settle(self, accounts: Sequence[Account], held: int, paid: int, at: float) -> None:
+        self._load(accounts)
+        told = [
+            Passed(account.stands(self._now), percent)
+            for account in settle(accounts, held, paid, at)
+            for percent in account.passed()
+        ]
+        self._store(accounts)
+        for one in told:
+            self._on_passed(one)
+
+    def _load(self, accounts: Sequence[Account]) -> None:
+        if self._till is not None:
+            self._till.load(accounts)
+
+    def _store(self, accounts: Sequence[Account]) -> None:
+        if self._till is not None:
+            self._till.store(accounts)
+
+    def _standings(self, accounts: Sequence[Account]) -> list[Standing]:
+        self._now = now = max(self._now, time())
+        self._load(accounts)
+        found = [account.stands(now) for account in accounts]
+        self._store(accounts)
+        return found
+
+    def _closely(self, exchange: Exchange, held: Held, fare: Fare, number: int) -> int | Failure:
+        """What an attempt may cost that is not a usual one; or why it is not sent there."""
+        asked, rates, ask = held.asked, fare.rates, self._terms.ask
+        more = 0 if number == 1 or exchange.story is None else of_chars(len(exchange.story.text))
+        if rates is not None and (asked.unusual or asked.input > rates.beyond):
+            rates = rates_of(fare.target, asked)
+        amount = None if rates is None else most(asked, rates, more)
+        if amount is not None and (ask or asked.output is not None or not asked.nameable):
+            return amount
+        if ask:
+            return self._without_bound(held, fare, rates)
+        return 0 if rates is None else usual(asked, rates, more)
+
+    def _too_little(self, held: Held, stands: Standing, target: Target, rates: Rates | None, amount: int) -> Failure:
+        tokens = could_ask(held.asked, rates, stands.room)
         if tokens > 0 and self._terms.ask:
             failure = words.say_how_long(stands, amount, tokens, target.name)
         else:
@@ -199,24 +209,24 @@ class Purses:
         self._stop(held, stands, failure)
         return failure
 
-    def _without_bound(self, held: _Held, holding: _Holding, target: Target, rates: Rates | None) -> Failure:
-        now = self._time()
-        stands = [account.stands(now) for account in holding.accounts]
-        stands += [Standing(owned, budget, held.spent, held.reserved, now, now) for owned, budget in holding.each]
-        least = min(stands, key=lambda one: one.room)
+    def _without_bound(self, held: Held, fare: Fare, rates: Rates | None) -> Failure:
+        now = time()
+        stands = self._standings(fare.accounts)
+        stands += [Standing(owned, budget, held.spent, held.reserved, now, now) for owned, budget in fare.each]
+        least, name = min(stands, key=lambda one: one.room), fare.target.name
         if rates is None:
-            return words.unpriced(least.owned, target.name)
+            return words.unpriced(least.owned, name)
         tokens = affordable(held.asked, rates, least.room)
         if not held.asked.nameable:
-            failure = words.unbounded(least.owned, target.name)
+            failure = words.unbounded(least.owned, name)
         elif tokens > 0:
-            failure = words.say_how_long(least, None, tokens, target.name)
+            failure = words.say_how_long(least, None, tokens, name)
         else:
-            failure = words.too_little(least, held.asked.input * rates.input + rates.output, target.name, now)
+            failure = words.too_little(least, held.asked.input * rates.input + rates.output, name, now)
         self._stop(held, least, failure)
         return failure
 
-    def _stop(self, held: _Held, stands: Standing, failure: Failure) -> None:
+    def _stop(self, held: Held, stands: Standing, failure: Failure) -> None:
         """What follows for the other targets. A backend's own budget says nothing of them."""
         then = stands.budget.on_exceeded
         if then is OnExceeded.LOCAL:
@@ -224,16 +234,15 @@ class Purses:
         elif then is OnExceeded.REFUSE and stands.owned.scope is not Scope.BACKEND:
             held.stopped = failure
 
-    def _holding(self, exchange: Exchange, backend: str) -> _Holding | None:
-        at = (exchange.key, exchange.road.route.name, backend, exchange.tags if self._tagged else ())
-        found = self._found.get(at)
-        if found is None:
-            found = self._find(*at)
-        return found if found.accounts or found.each else None
+    def _find(self, at: tuple[str, str, int, tuple[str, ...]], target: Target) -> Fare:
+        if len(self._fares) >= MOST_FOUND:
+            self._fares.clear()
+        key, route, _, tags = at
+        fare = self._fares[at] = fare_of(*self._holding(key, route, target.backend, tags), target)
+        return fare
 
-    def _find(self, key: str, route: str, backend: str, tags: tuple[str, ...]) -> _Holding:
-        if len(self._found) >= MOST_FOUND:
-            self._found.clear()
+    def _holding(self, key: str, route: str, backend: str, tags: tuple[str, ...]) -> Holding:
+        """The accounts of all budgets that hold for such requests, and budgets for each of them by itself."""
         budgets = self._terms.budgets
         named = [(Scope.ALL, ""), (Scope.ROUTE, route), (Scope.BACKEND, backend), *((Scope.TAG, tag) for tag in tags)]
         holding = [(scope, name, budgets.get((scope, name), ())) for scope, name in named]
@@ -247,41 +256,23 @@ class Purses:
                     each.append((owned, budget))
                 else:
                     accounts.append(self._account(owned, budget))
-        found = self._found[key, route, backend, tags] = _Holding(tuple(accounts), tuple(each))
-        return found
+        return tuple(accounts), tuple(each)
 
     def _account(self, owned: Owned, budget: Budget) -> Account:
         account = self._accounts.get(owned)
         if account is None:
-            now = self._time()
-            account = self._accounts[owned] = Account(owned, budget, now)
-            past = self._past.get(owned)
-            if past is None:
-                self.unread[owned] = now
-            elif period(owned.per, self._past_at) == (account.begins, account.ends):
-                account.was_spent(past)
+            account = self._accounts[owned] = self._opened(owned, budget)
         elif account.budget != budget:
             account.is_now(budget)
         return account
 
-    def _learn(self, target: Target) -> tuple[Target, Rates | None]:
-        if len(self._rates) >= MOST_FOUND:
-            self._rates.clear()  # callers may name any number of targets directly
-        known = self._rates[target.name] = (target, rates_of(target))
-        return known
-
-    def _tell(self, account: Account) -> None:
-        for percent in account.passed():
-            self._on_passed(Passed(account.stands(self._now), percent))
-
-    def _time(self) -> float:
-        """Unix time, never back: what was held in one period must not be settled in one before it."""
-        now = time()
-        if now > self._now:
-            self._now = now
-        return self._now
-
-
-def _affordable(asked: Asked, rates: Rates | None, room: int) -> int:
-    """Tokens that the caller could ask for, where it has not named any."""
-    return 0 if rates is None or asked.output is not None or not asked.nameable else affordable(asked, rates, room)
+    def _opened(self, owned: Owned, budget: Budget) -> Account:
+        self._now = now = max(self._now, time())
+        account = Account(owned, budget, now)
+        past = self._past.get(owned)
+        if past is not None and period(owned.per, self._past_at) == (account.begins, account.ends):
+            account.was_spent(past)
+        known = self._till is not None and self._till.join(account)
+        if past is None and not known:
+            self.unread[owned] = now
+        return account

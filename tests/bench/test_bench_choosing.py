@@ -21,4 +21,4 @@ def test_each_row_is_answered_and_told_beside_order() -> None:
     lines = done.stdout.splitlines()
     assert len(lines) > 6
     for line in lines:
-        assert re.fullmatch(r"[a-z_ ]+, 4 targets +[\d.]+ us +[\d.]+ x order(  \(asked: [\d.]+\))?", line), line
+        assert re.fullmatch(r"[a-z_0-9, ]+, 4 targets +[\d.]+ us +[\d.]+ x order(  \(asked: [\d.]+\))?", line), line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from proxy.core.money.budget import THRESHOLDS, Budget, Owned, period
@@ -34,11 +34,12 @@ class Account:
     Times given to it do not go back.
     """
 
-    __slots__ = ("begins", "budget", "ends", "next_at", "owned", "reserved", "spent", "told")
+    __slots__ = ("amount", "begins", "budget", "ends", "next_at", "owned", "place", "reserved", "spent", "told")
 
     def __init__(self, owned: Owned, budget: Budget, now: float) -> None:
         self.owned = owned
         self.budget = budget
+        self.amount = budget.amount
         self.spent = 0
         self.reserved = 0
         self.begins, self.ends = period(budget.per, now)
@@ -46,25 +47,9 @@ class Account:
         """How many of the thresholds were passed."""
         self.next_at = 0
         """What has to be spent for the next one to be passed."""
+        self.place = -1
+        """Where it stands in what several processes share."""
         self._aim()
-
-    def fits(self, amount: int, now: float) -> bool:
-        """There is so much left."""
-        if now >= self.ends:
-            self.roll(now)
-        return self.spent + self.reserved + amount <= self.budget.amount
-
-    def hold(self, amount: int) -> None:
-        """Reserve it, which fits."""
-        self.reserved += amount
-
-    def settle(self, held: int, cost: int, at: float) -> bool:
-        """What was held at this time has cost so much. True: a threshold is passed by it."""
-        if at < self.begins:
-            return False
-        self.reserved -= held
-        self.spent += cost
-        return self.spent >= self.next_at
 
     def roll(self, now: float) -> None:
         """A new period."""
@@ -92,23 +77,43 @@ class Account:
         self.spent += amount
         self.passed()
 
+    def were_told(self, count: int) -> None:
+        """So many of the thresholds were told of, by others."""
+        self.told = count
+        self._aim()
+
     def is_now(self, budget: Budget) -> None:
         """Another amount for the same time."""
         self.budget = budget
+        self.amount = budget.amount
         self.told = 0
         self._aim()
         self.passed()
 
     def _aim(self) -> None:
         done = self.told >= len(THRESHOLDS)
-        self.next_at = NEVER if done else -(-THRESHOLDS[self.told] * self.budget.amount // 100)
+        self.next_at = NEVER if done else -(-THRESHOLDS[self.told] * self.amount // 100)
 
 
-def reserve(accounts: Sequence[Account], amount: int, now: float) -> Account | None:
+def reserve(accounts: Iterable[Account], amount: int, now: float) -> Account | None:
     """Hold it in all of these, or in none: then the one that has not so much left."""
     for account in accounts:
-        if not account.fits(amount, now):
+        if now >= account.ends:
+            account.roll(now)
+        if account.spent + account.reserved + amount > account.amount:
             return account
     for account in accounts:
-        account.hold(amount)
+        account.reserved += amount
     return None
+
+
+def settle(accounts: Iterable[Account], held: int, cost: int, at: float) -> Sequence[Account]:
+    """What was held at this time has cost so much. Those in which a threshold is passed by it."""
+    passed: Sequence[Account] = ()
+    for account in accounts:
+        if at >= account.begins:
+            account.reserved -= held
+            account.spent += cost
+            if account.spent >= account.next_at:
+                passed = (*passed, account)
+    return passed

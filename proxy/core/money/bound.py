@@ -22,7 +22,9 @@ LONG = 32 * 1024
 USUAL_ANSWER = 4096
 """Tokens that are reserved for an answer that has no bound, where the operator allows those."""
 _LENGTHS = frozenset({"max_completion_tokens", "max_tokens"})
-_SPECIAL = frozenset({"modalities", "audio", "service_tier"})
+_SPECIAL = frozenset({"modalities", "audio", "service_tier", "cache_control"})
+
+_new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 
 
 class Asked(NamedTuple):
@@ -63,22 +65,40 @@ class Rates(NamedTuple):
         """Nothing is charged."""
         return not self.input and not self.output
 
+    @property
+    def most(self) -> int | None:
+        """Tokens that a single answer may have for which the request itself names a bound, too; `None`: its parameters
+        say otherwise."""
+        odd = self.said is not None or self.deaf
+        return None if odd else self.longest or self.context or NEVER
+
 
 def asked_of(request: Request) -> Asked:
     """Of a request that came in."""
-    body, raw = request.body, request.raw
+    body = request.body
     if not isinstance(request, ChatRequest):
         embeds = isinstance(request, EmbedRequest)
         return Asked(_input(request), speaks=not embeds, nameable=False, unusual=not embeds)
+    raw = request.raw
+    tokens = len(raw) // BYTES_PER_TOKEN
+    if request.native is not None or len(raw) > LONG:
+        tokens = _input(request)
     answers = body.get("n")
     several = answers if type(answers) is int and answers > 1 else 1
-    return Asked(_input(request), output_of(body), several, unusual=_unusual(body, raw))
+    return _new(Asked, (tokens, output_of(body), several, True, True, _unusual(body, raw)))
 
 
 def _unusual(body: Mapping[str, Any], raw: bytes) -> bool:
     if not _SPECIAL.isdisjoint(body):
         return True
-    return b'"cache_control"' in raw or b'"input_audio"' in raw or b'"image_url"' in raw
+    messages = body.get("messages")
+    plain = "tools" not in body and isinstance(messages, list)
+    for message in messages if plain and messages else ():
+        if type(message) is not dict or type(message.get("content")) is list:
+            plain = False
+            break
+    # Only what has a structure can hold one of these; to look for them in all text takes 0.9 us for 700 bytes.
+    return not plain and (b'"cache_control"' in raw or b'"input_audio"' in raw or b'"image_url"' in raw)
 
 
 def _input(request: Request) -> int:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from proxy.core.money.account import Account, reserve
+from proxy.core.money.account import Account, reserve, settle
 from proxy.core.money.budget import (
     UNIT,
     Budget,
@@ -82,7 +82,7 @@ def test_what_is_reserved_is_not_there_for_others_until_it_is_settled() -> None:
     one = account(100)
     assert reserve([one], 60, NOON) is None
     assert reserve([one], 60, NOON) is one
-    one.settle(60, 20, NOON)
+    settle([one], 60, 20, NOON)
     assert reserve([one], 60, NOON) is None
     assert (one.spent, one.reserved) == (20, 60)
 
@@ -97,9 +97,9 @@ def test_a_period_begins_with_nothing_spent_and_late_ends_count_in_the_one_they_
     one = account(100, Per.HOUR)
     assert reserve([one], 100, NOON) is None
     later = NOON + 3600
-    assert one.fits(100, later)
-    one.settle(100, 90, NOON)
-    assert (one.spent, one.reserved) == (0, 0)
+    assert reserve([one], 40, later) is None
+    settle([one], 100, 90, NOON)
+    assert (one.spent, one.reserved) == (0, 40)
 
 
 def test_each_threshold_is_told_once_in_a_period() -> None:
@@ -107,11 +107,11 @@ def test_each_threshold_is_told_once_in_a_period() -> None:
     told = []
     for _ in range(12):
         reserve([one], 90, NOON)
-        if one.settle(90, 90, NOON):
-            told += one.passed()
+        for passed in settle([one], 90, 90, NOON):
+            told += passed.passed()
     assert told == [50, 80, 100]
-    one.fits(1, NOON + 86400)
-    assert one.settle(500, 500, NOON + 86400)
+    assert reserve([one], 500, NOON + 86400) is None
+    assert settle([one], 500, 500, NOON + 86400) == (one,)
     assert one.passed() == [50]
 
 
@@ -119,7 +119,7 @@ def test_what_was_spent_before_the_start_is_not_told_again() -> None:
     one = account(1000)
     one.was_spent(850)
     assert one.passed() == []
-    assert one.settle(0, 150, NOON)
+    assert settle([one], 0, 150, NOON) == (one,)
     assert one.passed() == [100]
 
 
@@ -158,15 +158,13 @@ class Fifty(RuleBasedStateMachine):
             amount, at = self.live.pop(caller)
             cost = int(amount * share)
             self.record.append((at, cost))
-            for each in self.accounts:
-                each.settle(amount, cost, at)
+            settle(self.accounts, amount, cost, at)
 
     @rule(caller=st.integers(0, 49))
     def leaves(self, caller: int) -> None:
         if caller in self.live:
             amount, at = self.live.pop(caller)
-            for each in self.accounts:
-                each.settle(amount, 0, at)
+            settle(self.accounts, amount, 0, at)
 
     @rule(seconds=st.sampled_from([0.5, 60.0, 1800.0, 86400.0, 40 * 86400.0]))
     def passes(self, seconds: float) -> None:

@@ -79,7 +79,9 @@ def test_without_a_price_nobody_knows() -> None:
 
 
 def test_a_plain_request_meets_the_plain_price_and_one_that_writes_a_cache_the_dearer_one() -> None:
-    plain, marked = rates_of(TARGET, asked_of(chat())), rates_of(TARGET, asked_of(chat(x={"cache_control": {}})))
+    part = {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}}
+    marked_ = chat(messages=[{"role": "user", "content": [part]}])
+    plain, marked = rates_of(TARGET, asked_of(chat())), rates_of(TARGET, asked_of(marked_))
     assert plain is not None and marked is not None
     assert (plain.input, marked.input) == (3_000_000, 3_750_000)
 

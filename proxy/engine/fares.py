@@ -1,0 +1,71 @@
+"""What budgets keep of requests: what holds for them and what they are charged, and what is held for one of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from proxy.core.failure import Failure
+from proxy.core.money.account import Account, Standing
+from proxy.core.money.bound import Asked, Rates, affordable, rates_of
+from proxy.core.money.budget import Budget, Owned
+from proxy.core.route import Target
+
+Holding = tuple[tuple[Account, ...], tuple[tuple[Owned, Budget], ...]]
+
+
+class Passed(NamedTuple):
+    """So many per cent of a budget are spent."""
+
+    stands: Standing
+    percent: int
+
+
+class Fare(NamedTuple):
+    """What holds for requests of one key, route and tags at one target, and what it charges."""
+
+    idle: bool
+    """No budget holds, or nothing is charged."""
+    accounts: tuple[Account, ...]
+    each: tuple[tuple[Owned, Budget], ...]
+    """For each request by itself."""
+    target: Target
+    rates: Rates | None
+    input: int = 0
+    output: int = 0
+    """Parts of a dollar a token."""
+    most: int = -1
+    """Tokens of a single answer; -1: it has to be looked at more closely."""
+    beyond: int = 0
+    """Likewise, for more tokens of input than this."""
+
+
+class Held:
+    """Of one exchange."""
+
+    __slots__ = ("asked", "attempts", "near", "reserved", "spent", "stopped")
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.attempts: dict[int, tuple[int, tuple[Account, ...], float]] = {}
+        """Under way: what is reserved for it, in which accounts, and when it was sent."""
+        self.spent = 0
+        self.reserved = 0
+        self.stopped: Failure | None = None
+        """It goes nowhere any more."""
+        self.near: Failure | None = None
+        """It goes to targets on this machine only."""
+
+
+def fare_of(accounts: tuple[Account, ...], each: tuple[tuple[Owned, Budget], ...], target: Target) -> Fare:
+    """At a target for which these budgets hold."""
+    rates = rates_of(target)
+    if not (accounts or each) or (rates is not None and rates.free):
+        return Fare(True, accounts, each, target, rates)
+    if rates is None or rates.most is None:
+        return Fare(False, accounts, each, target, rates)
+    return Fare(False, accounts, each, target, rates, rates.input, rates.output, rates.most, rates.beyond)
+
+
+def could_ask(asked: Asked, rates: Rates | None, room: int) -> int:
+    """Tokens that the caller could ask for, where it has not named any."""
+    return 0 if rates is None or asked.output is not None or not asked.nameable else affordable(asked, rates, room)
