@@ -45,6 +45,7 @@ class TestAsk(TypedDict, total=False):
 
     prompt: Annotated[str, "Instead of a small one of ours. It is stored nowhere."]
     max_tokens: Annotated[int, "Of the answer; 32 without it."]
+    kind: Annotated[Literal["chat", "embed"], "Without it by what is known of the model."]
 
 
 class Tested(TypedDict):
@@ -146,7 +147,8 @@ class Act:
         if not 1 <= tokens <= MOST_TOKENS:
             raise Refused(400, f"'max_tokens' must be 1 to {MOST_TOKENS}.", "invalid_request", param="max_tokens")
         id_ = request_id({})
-        request = _request(lane.target, ask.body.get("prompt") or PROMPT, tokens)
+        chat = ask.body.get("kind", "embed" if lane.target.ability.can("embeddings") else "chat") == "chat"
+        request = _request(lane.target, ask.body.get("prompt") or PROMPT, tokens, chat=chat)
         return _tested(lane.target, id_, await sound(self._process.engine, road_to(lane, routes[0]), request, id_))
 
     def cool(self, ask: Ask) -> Stands:
@@ -213,18 +215,18 @@ DRAIN_AFTER = 0.1
 """Seconds."""
 
 
-def _request(target: Target, prompt: str, tokens: int) -> ChatRequest | EmbedRequest:
-    if target.ability.can("embeddings"):
+def _request(target: Target, prompt: str, tokens: int, *, chat: bool) -> ChatRequest | EmbedRequest:
+    if not chat:
         vectors = {"model": target.model, "input": prompt}
         return EmbedRequest(orjson.dumps(vectors), vectors, target.model, False)
-    chat = {
+    body = {
         "model": target.model,
         "messages": [{"role": "user", "content": prompt}],
         "max_tokens": tokens,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    return ChatRequest(orjson.dumps(chat), chat, target.model, True, True)
+    return ChatRequest(orjson.dumps(body), body, target.model, True, True)
 
 
 def _tested(target: Target, id_: str, found: Sounded) -> Tested:

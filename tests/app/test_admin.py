@@ -274,6 +274,8 @@ def test_a_target_is_tried_with_a_tiny_request_that_is_on_record_as_a_test(tmp_p
             assert mine["ok"]
             assert up.requests[1].json["messages"][0]["content"] == "A question of mine"
             assert up.requests[1].json["max_tokens"] == 5
+            await admin.post("/targets/up/vectors/test", {"kind": "embed"})
+            assert up.requests[2].path.endswith("/embeddings")
 
     asyncio.run(run())
 

@@ -105,6 +105,22 @@ async def chat_and_stream(base_url: str) -> None:
         assert [c.choices[0].delta.content async for c in stream if c.choices] == ["", "Hello", "!", None]
 
 
+def test_the_admin_api_stands_below_the_mount_too(tmp_path: Path) -> None:
+    async def run() -> None:
+        key = "adm-0123456789abcdef"
+        async with Upstream(ok()) as up, Wayline(mapping(tmp_path, up.base_url, admin={"key": key})) as wayline:
+            app = Starlette(routes=[Mount("/llm", wayline.asgi)])
+            headers = {"authorization": f"Bearer {key}"}
+            transport = httpx2.ASGITransport(app)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://inside", headers=headers) as http:
+                assert (await http.get("/llm/admin/status")).json()["status"] == "ready"
+                assert (await http.get("/llm/admin/openapi.json")).json()["servers"] == [{"url": "/llm/admin"}]
+                assert (await http.get("/llm/admin")).headers["location"] == "http://inside/llm/admin/"
+                assert (await http.get("/admin/status")).status_code == 404
+
+    asyncio.run(run())
+
+
 def test_as_the_application_of_a_server_it_lives_as_long_as_that(tmp_path: Path) -> None:
     async def run() -> None:
         async with Upstream(ok("Hello !")) as up:
