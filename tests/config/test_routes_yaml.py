@@ -60,6 +60,7 @@ def test_a_key_in_the_environment_is_used_first() -> None:
 
 def test_its_commented_examples_are_right_too_all_at_once() -> None:
     environ = {"OPENAI_API_KEY": "k", "GROQ_API_KEY": "g", "ALICE_KEY": "a", "WAYLINE_ADMIN_KEY": "k" * 16}
+    environ |= {"WEBHOOK_URL": "https://hooks.example/wayline", "WEBHOOK_SECRET": "w"}
     config = load(uncommented(), environ, "routes.yaml", lambda _path: "x")
     assert isinstance(config, Config), f"{config}\n{uncommented()}"
     assert len(config.routes["chat"].targets) == 3
