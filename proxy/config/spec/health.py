@@ -40,7 +40,11 @@ _WEBHOOK = Table(
     (
         Key(
             "url",
-            Text("an address like https://host/path (http or https)", r"^https?://[!\"$-;=?-~]+$", secret=True),
+            Text(
+                "an address like https://host/path (http or https)",
+                r"^https?://[A-Za-z0-9.:\[\]-]+([/?][!$-~]*)?$",
+                secret=True,
+            ),
             "Where each alert is sent by POST, as JSON.",
             required=True,
         ),
