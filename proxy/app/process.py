@@ -76,7 +76,7 @@ class Process:
     def __init__(
         self, config: Config, environ: Mapping[str, str], log: Book, load: Load, *, shared: Path | None = None
     ) -> None:
-        """`shared`: a directory that all workers of a server share, for their metrics.
+        """`shared`: a directory that all workers of a server share, for their metrics and budgets.
 
         Raises `LedgerError`, `StateError`, `StoreError` where a database cannot be opened, `ValueError` for a proxy
         variable or a backend that makes no sense, `OSError` where `shared` cannot be written.
@@ -109,7 +109,7 @@ class Process:
         self.watching.adopt(desk)
         self.callers = Callers(self.engine, keys)
         self.callers.adopt(config.keys)
-        self.spending = Spending(config, self.engine, self.callers, log.event, past)
+        self.spending = Spending(config, self.engine, self.callers, log.event, past, shared)
         self.spending.on_passed = self.watching.passed
         self.limiting = Limiting(config, self.engine, self.callers)
         self.rating = Rating(
@@ -207,6 +207,7 @@ class Process:
                 await self.store.close()
             if self.state is not None:
                 await self.state.close()
+            self.spending.close()
             self.metrics.close()
 
     async def _publish(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol
 
 from proxy.app.callers import Callers
@@ -14,7 +15,9 @@ from proxy.core.key import Key
 from proxy.core.money.budget import Owned, Per, Scope, dollars
 from proxy.engine.admission import Admission
 from proxy.engine.engine import Engine
-from proxy.engine.purses import Passed, Purses
+from proxy.engine.fares import Passed
+from proxy.engine.purses import Purses
+from proxy.engine.till import Till
 from proxy.ledger.schema import LedgerError
 from proxy.ledger.spent import spent, spent_of
 from proxy.state.key_table import KeyTable
@@ -50,8 +53,18 @@ def past_of(config: Config, table: KeyTable | None) -> Past | None:
 class Spending:
     """Brings budgets into force as soon as there is one, and keeps them so."""
 
-    def __init__(self, config: Config, engine: Engine, callers: Callers, say: Say, past: Past | None) -> None:
-        self.purses = Purses(lambda name: callers.of(name).budgets, self._passed)
+    def __init__(
+        self,
+        config: Config,
+        engine: Engine,
+        callers: Callers,
+        say: Say,
+        past: Past | None = None,
+        shared: Path | None = None,
+    ) -> None:
+        """`shared`: a directory that all workers of a server share. Raises `OSError` where it cannot be written."""
+        self._till = None if shared is None else Till(shared)
+        self.purses = Purses(lambda name: callers.of(name).budgets, self._passed, self._till)
         self.on_passed: Callable[[Passed], None] = lambda _: None
         """Told when 50, 80 or 100 per cent of a budget are spent."""
         self._engine = engine
@@ -69,6 +82,11 @@ class Spending:
         self._config = config
         self.purses.adopt(config.budgets)
         self._put()
+
+    def close(self) -> None:
+        """Other workers may have what is reserved here."""
+        if self._till is not None:
+            self._till.close()
 
     def _changed(self) -> None:
         self.purses.changed()
@@ -88,8 +106,10 @@ class Spending:
         return bool(self._config.budgets.budgets) or any(key.budgets for key in self._callers.all())
 
     async def catch_up(self) -> None:
-        """Look up what was spent of budgets that came into force while we serve. To be called about once a second: by
-        then all of it is in the database."""
+        """Look up what was spent of budgets that came into force while we serve, and free what killed workers had
+        reserved. To be called about once a second."""
+        if self._till is not None and self._engine.admission is not None:
+            self._till.drop_dead()
         late = time.time() - LATE
         for owned, at in [(owned, at) for owned, at in self.purses.unread.items() if at < late]:
             amount = 0

@@ -26,7 +26,7 @@ from proxy.engine.engine import Engine
 from proxy.engine.events import Events
 from proxy.engine.lane import Lane
 from proxy.engine.probes import Probes, Subject, subjects
-from proxy.engine.purses import Passed
+from proxy.engine.fares import Passed
 from proxy.engine.vitals import Vitals
 from proxy.engine.watch import WATCHED, Watch
 from proxy.ledger.stats import Say

@@ -13,7 +13,8 @@ from proxy.core.failure import FailureKind as K
 from proxy.core.money.budget import UNIT, Budget, OnExceeded, Owned, Per, Scope, Terms, budget_of
 from proxy.engine import purses as purses_
 from proxy.engine.admission import Admission
-from proxy.engine.purses import Passed, Purses
+from proxy.engine.fares import Passed
+from proxy.engine.purses import Purses
 from tests.engine.stage import Stage, refusal
 from tests.upstream_answers import completion, dumps
 from tests.upstream_steps import Tokens

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -198,6 +199,42 @@ def test_after_kill_9_what_was_reserved_is_free_again_and_what_was_spent_is_not(
         with pytest.raises(openai.RateLimitError) as spent:
             ask(client)
         assert "$0.006 of it is spent until" in spent.value.message
+
+
+def test_two_workers_together_spend_no_more_than_one_would(tmp_path: Path, up: InThread, upstreams: Upstreams) -> None:
+    config = CONFIG.format(directory=tmp_path, url=up.up.base_url, more='budgets: {all: ["0.02/day"]}')
+    usual, asked = upstreams.behaviour, len(up.up.requests)
+    upstreams.behaviour = Behaviour((Hang(),))
+    with serving(tmp_path, config, workers=2) as server, ThreadPoolExecutor(40) as pool:
+        waiting = [pool.submit(_alone, server) for _ in range(40)]
+        assert soon(lambda: sum(one.done() for one in waiting) == 30), "those for whom nothing was left"
+        assert len(up.up.requests) == asked + 10
+        upstreams.behaviour = usual
+        for _ in range(2):  # the ten are under way at both of them, or at one
+            os.kill(_children(server)[0], signal.SIGKILL)
+            if soon(lambda: any(one.result() == "lost" for one in waiting if one.done())):
+                break
+        assert soon(lambda: _alone(server) == "served"), "what the killed one had reserved is free again"
+        for worker in _children(server):
+            os.kill(worker, signal.SIGKILL)  # the rest of the ten wait for ever
+
+
+def _children(server: Serving) -> list[int]:
+    """Process ids of the workers (proc(5))."""
+    text = Path(f"/proc/{server.child.pid}/task/{server.child.pid}/children").read_text()
+    return [int(pid) for pid in text.split()]
+
+
+def _alone(server: Serving) -> str:
+    """One request over a connection of its own."""
+    with asking(server, "none") as client:
+        try:
+            ask(client)
+        except openai.RateLimitError:
+            return "refused"
+        except openai.APIConnectionError:
+            return "lost"
+    return "served"
 
 
 def _lost(client: OpenAI) -> None:
