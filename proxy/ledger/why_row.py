@@ -21,7 +21,7 @@ WIDTH = COLUMNS.count(",") + 1
 MOST_NOTES = 20
 _MOST_NAMES = 10
 _MAX_TEXT = 400
-_ASKED = tuple(name for name in Wish._fields if name not in ("agent", "tags", "headers"))
+_NOT_ASKED = frozenset({"agent", "tags", "headers"})
 
 
 def encode(told: Told, plan: int | None) -> bytes:
@@ -63,11 +63,11 @@ def _more(wish: Wish | None, notes: Iterable[Note], message: str) -> str | None:
 
 def _asked(wish: Wish) -> dict[str, Any]:
     """The caller's own words."""
-    found = {}
-    for name in _ASKED:
-        value = getattr(wish, name)
-        if value != getattr(NONE, name):
-            found[name] = _plain(value)
+    found = {
+        name: _plain(value)
+        for name, value, usual in zip(Wish._fields, wish, NONE, strict=True)
+        if value is not usual and value != usual and name not in _NOT_ASKED
+    }
     if "max_latency" in found:
         found["max_latency_ms"] = found.pop("max_latency") * 1000
     return found
