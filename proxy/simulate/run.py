@@ -131,6 +131,7 @@ def _unseen(route: Route, tells: bool) -> list[str]:
     whens = [rule.when for rule in policy.rules]
     found = {
         "conversations (sticky)": policy.sticky,
+        "the models that are loaded (warm)": policy.warm,
         "headers": any(when.header for when in whens),
         "the caller's priority": not tells and any(when.priority not in ("", "normal") for when in whens),
         "its task": not tells and (bool(policy.tasks) or any(when.task for when in whens)),

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
@@ -32,6 +33,7 @@ from proxy.net.settings import NetSettings
 from proxy.simulate import history
 from proxy.simulate.record import Record, read
 from proxy.simulate.run import simulate
+from proxy.simulate.tally import recorded
 from tests.upstream import Request, Upstream, in_thread
 from tests.upstream_answers import error, stream_ok
 from tests.upstream_steps import Behaviour, Pause
@@ -169,3 +171,21 @@ def test_four_minutes_of_traffic_come_out_about_as_they_were(tmp_path: Path, com
 def test_an_hour_of_traffic_comes_out_with_its_shares_and_its_cost(tmp_path: Path, compressed: None) -> None:
     record, config = on_record(tmp_path, 60.0, ("order", "weighted", "cheapest", "quickest"))
     judge(record, config, share=0.02, cost=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("other", ["cheapest", "order"])
+def test_what_is_foretold_of_another_configuration_then_comes_true(
+    tmp_path: Path, compressed: None, other: str
+) -> None:
+    """Twenty minutes by one strategy on record; what another would do with them; and what it really does."""
+    (tmp_path / "before").mkdir()
+    (tmp_path / "after").mkdir()
+    record, config = on_record(tmp_path / "before", 20.0, ("weighted",))
+    draft = replace(config, routes={"weighted": replace(config.routes[other], name="weighted")})
+    foretold = [simulate(record, draft, seed=seed).draft for seed in range(1, 6)]
+    real = recorded(on_record(tmp_path / "after", 20.0, (other,))[0].requests)
+    for name in real.by_target:
+        assert mean(each.share(name) for each in foretold) == pytest.approx(real.share(name), abs=0.04), name
+    assert mean(float(each.cost) for each in foretold) == pytest.approx(float(real.cost), rel=0.12)
+    assert mean(each.total.p50 or 0.0 for each in foretold) == pytest.approx(real.total.p50, rel=0.3)
