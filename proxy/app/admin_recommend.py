@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypedDict
 
 from proxy.app.admin_look import Dollars, Look
+from proxy.app.admin_offered import Offered, offered
 from proxy.app.machine import GIB, Machine, largest, machine, needed, parameters
 from proxy.config.values import Config
 from proxy.core.choice.facts import Facts
@@ -53,7 +54,7 @@ TASKS: dict[str, Usual] = {
 }
 NOTE = (
     "An estimate from what is known here: the list of abilities, prices, and how the targets have been doing in this "
-    "worker. Nobody has tried how good their answers to this task are; only configured targets are looked at. What a "
+    "worker. Nobody has tried how good their answers to this task are; only configured targets are ranked. What a "
     "local model needs in memory is a rule of thumb where it is not running."
 )
 
@@ -101,6 +102,7 @@ class Recommendations(TypedDict):
     machine: MachineState
     targets: list[Recommended]
     left_out: list[NotRecommended]
+    offered: Annotated[list[Offered], "What servers on this machine have besides, those that fit into memory first."]
 
 
 class _Suits(NamedTuple):
@@ -135,13 +137,14 @@ class Recommend:
             )
         ]
 
-    def recommend(self, ask: Ask) -> Recommendations:
+    async def recommend(self, ask: Ask) -> Recommendations:
         task: Task = ask.query["task"]
         usual, here = TASKS[task], machine()
         facts = Facts(usual.input, usual.output or None, frozenset(usual.needs), task != "embedding")
         suits: list[_Suits] = []
         out: list[NotRecommended] = []
-        for lane, routes in self._look.lanes().values():
+        process, lanes = self._process, self._look.lanes()
+        for lane, routes in lanes.values():
             found = self._suits(lane.target, routes, facts, here)
             if isinstance(found, str):
                 out.append({"target": lane.target.name, "reason": found})
@@ -156,6 +159,7 @@ class Recommend:
             "machine": _machine(here),
             "targets": [_recommended(total, one, facts) for total, one in ranked],
             "left_out": out,
+            "offered": await offered(process.net, process.runtime.desk.config, lanes, facts, here),
         }
 
     def _suits(self, target: Target, routes: list[str], facts: Facts, here: Machine) -> _Suits | str:

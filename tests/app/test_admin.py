@@ -16,7 +16,7 @@ from proxy import Wayline
 from tests.app.administering import ADMIN, CALLER, Operator, operator
 from tests.app.embedding import HELLO, mapping
 from tests.upstream import Upstream
-from tests.upstream_answers import chat_ok, error, ok, stream_ok
+from tests.upstream_answers import chat_ok, error, ok, plain, stream_ok
 from tests.upstream_steps import Behaviour, Hang
 
 # Who may ---------------------------------------------------------------------------------------------------------
@@ -251,6 +251,33 @@ def test_recommendations_for_a_task_on_this_machine(tmp_path: Path) -> None:
             assert "estimate" in told["note"]
             assert await admin.refused("GET", "/recommendations?task=cooking") == (400, "invalid_request", "task")
             assert await admin.refused("GET", "/recommendations") == (400, "invalid_request", "task")
+
+    asyncio.run(run())
+
+
+def test_models_of_a_server_on_this_machine_that_no_route_names_are_offered(tmp_path: Path) -> None:
+    tags = {
+        "models": [
+            {"name": "qwen2.5-coder:7b", "size": 4_700_000_000},
+            {"name": "tiny:1b", "size": 1_000_000},
+            {"name": "huge:9000b"},
+            {"name": "named:1b"},
+        ]
+    }
+
+    async def run() -> None:
+        async with Upstream(plain(json.dumps(tags).encode())) as up, Wayline(near(up.base_url)) as wayline:
+            headers = {"authorization": f"Bearer {ADMIN}"}
+            reply = await asking(wayline).get("/admin/recommendations?task=code_generation", headers=headers)
+            offered = {one["target"]: one for one in reply.json()["offered"]}
+            assert set(offered) == {"home/qwen2.5-coder:7b", "home/tiny:1b", "home/huge:9000b"}
+            assert (offered["home/tiny:1b"]["fits"], offered["home/huge:9000b"]["fits"]) == (True, False)
+            assert offered["home/qwen2.5-coder:7b"]["needs_gib"] == 5.0
+
+    def near(url: str) -> dict[str, Any]:
+        home = {"type": "ollama", "base_url": url.removesuffix("/v1")}
+        routes = {"chat": {"targets": ["home/named:1b"]}}
+        return {"ledger": False, "admin": {"key": ADMIN}, "backends": {"home": home}, "routes": routes}
 
     asyncio.run(run())
 
