@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from proxy.core.failure import Failure
 from proxy.core.money.account import Account, Standing
-from proxy.core.money.bound import Asked, Rates, affordable, rates_of
+from proxy.core.money.bound import Asked, Rates, affordable, rates_of, unsaid
 from proxy.core.money.budget import Budget, Owned
 from proxy.core.route import Target
 
@@ -34,7 +34,9 @@ class Fare(NamedTuple):
     output: int = 0
     """Parts of a dollar a token."""
     most: int = -1
-    """Tokens of a single answer; -1: it has to be looked at more closely."""
+    """Tokens of a single answer, where the request names a bound too; -1: it has to be looked at more closely."""
+    unsaid: int = -1
+    """The same where it names none."""
     beyond: int = 0
     """Likewise, for more tokens of input than this."""
 
@@ -56,14 +58,17 @@ class Held:
         """It goes to targets on this machine only."""
 
 
-def fare_of(accounts: tuple[Account, ...], each: tuple[tuple[Owned, Budget], ...], target: Target) -> Fare:
-    """At a target for which these budgets hold."""
+def fare_of(holding: Holding, target: Target, *, ask: bool) -> Fare:
+    """At a target for which these budgets hold. `ask` as in `Terms`."""
+    accounts, each = holding
     rates = rates_of(target)
     if not (accounts or each) or (rates is not None and rates.free):
         return Fare(True, accounts, each, target, rates)
     if rates is None or rates.most is None:
         return Fare(False, accounts, each, target, rates)
-    return Fare(False, accounts, each, target, rates, rates.input, rates.output, rates.most, rates.beyond)
+    without = unsaid(rates, ask=ask)
+    told = -1 if without is None else without
+    return Fare(False, accounts, each, target, rates, rates.input, rates.output, rates.most, told, rates.beyond)
 
 
 def could_ask(asked: Asked, rates: Rates | None, room: int) -> int:

@@ -90,7 +90,7 @@ class Purses:
         fare = self._fares.get(at)
         if fare is None:
             fare = self._find(at, target)
-        idle, _, _, _, _, inward, outward, most_out, beyond = fare
+        idle, _, _, _, _, inward, outward, most_out, without, beyond = fare
         held = self._held.get(exchange)
         if held is not None:
             stopped = held.stopped or (None if target.local else held.near)
@@ -101,10 +101,11 @@ class Purses:
         if held is None:
             held = self._held[exchange] = Held(asked_of(exchange.request))
         tokens, output, answers, speaks, _, unusual = held.asked
-        if most_out < 0 or output is None or tokens > beyond or number != 1 or answers != 1 or unusual or not speaks:
+        output = without if output is None else output if output < most_out else most_out
+        if output < 0 or tokens > beyond or number != 1 or answers != 1 or unusual or not speaks:
             amount = self._closely(exchange, held, fare, number)
         else:
-            amount = tokens * inward + (output if output < most_out else most_out) * outward
+            amount = tokens * inward + output * outward
         return self._hold(held, fare, amount, number) if isinstance(amount, int) else amount
 
     def settle(self, exchange: Exchange, number: int, outcome: Outcome) -> None:
@@ -140,7 +141,7 @@ class Purses:
     # Inside ------------------------------------------------------------------------------------------------------
 
     def _hold(self, held: Held, fare: Fare, amount: int, number: int) -> Failure | None:
-        _, accounts, each, target, rates, _, _, _, _ = fare
+        _, accounts, each, target, rates = fare[:5]
         now = time()
         if now > self._now:
             self._now = now
@@ -238,7 +239,7 @@ class Purses:
         if len(self._fares) >= MOST_FOUND:
             self._fares.clear()
         key, route, _, tags = at
-        fare = self._fares[at] = fare_of(*self._holding(key, route, target.backend, tags), target)
+        fare = self._fares[at] = fare_of(self._holding(key, route, target.backend, tags), target, ask=self._terms.ask)
         return fare
 
     def _holding(self, key: str, route: str, backend: str, tags: tuple[str, ...]) -> Holding:

@@ -161,10 +161,16 @@ def most(asked: Asked, rates: Rates, more: int = 0) -> int | None:
     return None if output is None else (asked.input + more) * rates.input + output * rates.output
 
 
+def unsaid(rates: Rates, *, ask: bool) -> int | None:
+    """Tokens of one answer for which the request names no bound; `None`: there is none. Without `ask` a usual one."""
+    wanted = None if ask or rates.default is not None else USUAL_ANSWER
+    return longest(Asked(0, wanted), rates)
+
+
 def usual(asked: Asked, rates: Rates, more: int = 0) -> int:
     """What is reserved for it where answers without a bound are allowed."""
-    output = longest(asked._replace(output=USUAL_ANSWER), rates) or 0
-    return (asked.input + more) * rates.input + output * rates.output
+    output = unsaid(rates, ask=False) or 0
+    return (asked.input + more) * rates.input + output * asked.answers * rates.output
 
 
 def affordable(asked: Asked, rates: Rates, room: int) -> int:
