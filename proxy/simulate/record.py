@@ -12,6 +12,7 @@ from itertools import groupby
 from math import inf
 from pathlib import Path
 from statistics import median_low
+from sys import intern
 from typing import Any, NamedTuple
 
 import orjson
@@ -34,6 +35,8 @@ _COLUMNS = (
 _OF_REQUEST = 8
 """So many of them are the same for all attempts of a request."""
 _AGAIN = frozenset({How.EXACT, How.REPLAY})
+MOST = 1_000_000
+"""Attempts that are read: each takes some 1.5 KB of memory."""
 OUTPUT = 500
 """Tokens of an answer where nothing on record says how long answers are."""
 
@@ -122,9 +125,20 @@ def read(path: str | Path, since: float | None = None, until: float | None = Non
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)) as connection:
             check_version(connection, path)
             span = (-inf if since is None else since, inf if until is None else until)
+            _bounded(connection, path, span)
             return _requests(_rows(connection, *span), asked_for(connection, *span))
     except (sqlite3.Error, OSError) as error:
         raise LedgerError(f"The ledger {path} cannot be read: {error}.") from error
+
+
+def _bounded(connection: sqlite3.Connection, path: Path, span: tuple[float, float]) -> None:
+    counted = "SELECT count(*) FROM attempts WHERE started_at >= ? AND started_at < ?"
+    attempts = int(connection.execute(counted, span).fetchone()[0])
+    if attempts > MOST:
+        raise LedgerError(
+            f"The ledger {path} has {attempts:,} attempts in this time, and {MOST:,} can be simulated at once: name a "
+            "part of it by --since and --until."
+        )
 
 
 def _rows(connection: sqlite3.Connection, since: float, until: float) -> Iterator[tuple[Any, ...]]:
@@ -170,8 +184,8 @@ def _request(rows: list[tuple[Any, ...]]) -> Asking:
     return Asking(
         id_,
         at,
-        route,
-        key or "",
+        intern(route),
+        intern(key or ""),
         bool(stream),
         endpoint,
         agent or "",
@@ -191,8 +205,8 @@ def _tried(row: tuple[Any, ...], came: float, stream: bool, endpoint: str) -> Tr
     usage = None if tokens_in is None else Usage(tokens_in, tokens_out or 0, cached or 0, written or 0, reasoning or 0)
     return Tried(
         came + sent,
-        target,
-        backend,
+        intern(target),
+        intern(backend),
         _ENDED[ended],
         None if failure is None else _FAILURES[failure],
         How.FRESH if how is None else _HOWS[how],
@@ -200,7 +214,7 @@ def _tried(row: tuple[Any, ...], came: float, stream: bool, endpoint: str) -> Tr
         None if first is None else first - sent,
         max(last - sent, 0.0),
         usage,
-        price or "",
+        intern(price or ""),
         None if cost is None else Decimal(cost),
         stream,
         endpoint in _CHATS,

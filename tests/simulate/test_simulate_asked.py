@@ -13,9 +13,11 @@ from proxy.core.choice.wish import wish_of
 from proxy.core.failure import FailureKind
 from proxy.core.outcome import Ended
 from proxy.core.usage import Usage
+from proxy.ledger.schema import LedgerError
+from proxy.simulate import record
 from proxy.simulate.record import read
 from proxy.simulate.run import Simulated, simulate
-from tests.simulate.recorded_log import Log, chat, config
+from tests.simulate.recorded_log import NOON, Log, chat, config
 
 
 def through(log: Log, path: Path, draft: Config) -> Simulated:
@@ -83,3 +85,16 @@ def test_what_an_older_or_newer_version_wrote_is_no_trouble(tmp_path: Path) -> N
     many = wish_of({"only": [f"n{number}" for number in range(50)]})
     log.tell(0.0, wish=many)  # cut short on record: better not kept at all
     assert through(log, tmp_path, chat("cloud/large")).draft.served == 1
+
+
+def test_a_record_that_is_too_long_is_to_be_taken_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log()
+    for second in range(5):
+        log.served(float(second))
+    path = log.write(tmp_path / "l.db")
+    monkeypatch.setattr(record, "MOST", 3)
+    with pytest.raises(
+        LedgerError, match=r"has 5 attempts in this time, and 3 can be simulated .* --since and --until"
+    ):
+        read(path)
+    assert read(path, NOON + 2).attempts == 3
