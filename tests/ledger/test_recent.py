@@ -13,7 +13,7 @@ import pytest
 from proxy.core.failure import FailureKind
 from proxy.core.outcome import Ended, Outcome
 from proxy.core.told import Told
-from proxy.ledger.recent import Brief, Which, recent
+from proxy.ledger.recent import ANY, Brief, Which, recent
 from proxy.ledger.sqlite import open_ledger
 from tests.ledger.tellings import REFUSED, TOLD
 
@@ -46,14 +46,14 @@ def filled(database: Path, served: Outcome) -> Path:
     return database
 
 
-def ids(path: Path, limit: int = 50, **which: object) -> list[str]:
-    return [one.request_id for one in recent(path, limit, Which(**which))]  # type: ignore[arg-type]
+def ids(path: Path, limit: int = 50, which: Which = ANY) -> list[str]:
+    return [one.request_id for one in recent(path, limit, which)]
 
 
 def test_the_latest_come_first_and_each_once(filled: Path) -> None:
     assert ids(filled) == ["going", "refused", "over", "plain"]
     assert ids(filled, 2) == ["going", "refused"]
-    assert ids(filled, before=NOW - 2) == ["over", "plain"]
+    assert ids(filled, which=Which(before=NOW - 2)) == ["over", "plain"]
 
 
 def test_each_tells_its_end(filled: Path) -> None:
@@ -84,14 +84,14 @@ def test_each_tells_its_end(filled: Path) -> None:
 @pytest.mark.parametrize(
     ("which", "found"),
     [
-        ({"route": "other"}, ["going"]),
-        ({"key": "team-b"}, ["refused"]),
-        ({"agent": "scout"}, ["going", "refused", "over"]),
-        ({"tag": "nightly", "route": "chat"}, ["refused", "over"]),
-        ({"ended": "served"}, ["over", "plain"]),
-        ({"ended": "failed"}, ["refused"]),
-        ({"ended": "cut"}, []),
+        (Which(route="other"), ["going"]),
+        (Which(key="team-b"), ["refused"]),
+        (Which(agent="scout"), ["going", "refused", "over"]),
+        (Which(tag="nightly", route="chat"), ["refused", "over"]),
+        (Which(ended="served"), ["over", "plain"]),
+        (Which(ended="failed"), ["refused"]),
+        (Which(ended="cut"), []),
     ],
 )
-def test_only_those_that_are_asked_for(filled: Path, which: dict[str, object], found: list[str]) -> None:
-    assert ids(filled, **which) == found
+def test_only_those_that_are_asked_for(filled: Path, which: Which, found: list[str]) -> None:
+    assert ids(filled, which=which) == found
