@@ -51,6 +51,7 @@ class Rating:
         engine.attention.find = find
         engine.assessor.note = note
         engine.assessor.on_assessed = self._assessed
+        engine.assessor.on_value = engine.choices.assessed
 
     def _assessed(self, answer: Assessed) -> None:
         if self._judge is None:

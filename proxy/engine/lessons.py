@@ -79,6 +79,12 @@ class Lessons:
         if policy is not None and policy.sticky and ended is _SERVED and isinstance(request, ChatRequest):
             self._stay(road.route.name, conversation(request.body), outcome.target)
 
+    def assessed(self, target: str, value: float) -> None:
+        """Its answers are worth so much now, from 0 to 1."""
+        known = self.measured.get(target)
+        if known is not None or len(self._measured) < MOST:
+            self._measured[target] = (known or FRESH)._replace(quality=value)
+
     def _settle(self) -> None:
         waiting, measured = self._waiting, self._measured
         self._waiting = []
@@ -118,6 +124,7 @@ class Lessons:
             served=outcome.ended is _SERVED,
             seconds=until - outcome.sent,
             cost=None if cost is None else float(cost),
+            quality=self._measured[outcome.target].quality,
         )
         known[outcome.target] = rewarded(known.get(outcome.target, _UNTRIED), worth, now, ucb.window)
 

@@ -78,6 +78,7 @@ SCORE = Table(
         Key("cost", Share(), "Against the mean of the targets.", _W.cost),
         Key("performance", Share(), "Likewise.", _W.performance),
         Key("availability", Share(), "Attempts that served.", _W.availability),
+        Key("quality", Share(), "What answers have been worth, where some were rated (docs/quality.md).", _W.quality),
     ),
 )
 UCB = Table(
@@ -89,6 +90,7 @@ UCB = Table(
         Key("success", Share(), "The part of an answer's worth that it came at all.", _U.success),
         Key("latency", Share(), "That it came soon (2 s: a half of it).", _U.latency),
         Key("cost", Share(), "That it was cheap ($0.001: a half of it).", _U.cost),
+        Key("quality", Share(), "What the target's answers have been worth, where some were rated.", _U.quality),
     ),
 )
 STRATEGY = Key(

@@ -55,14 +55,17 @@ def undated(parts: Sequence[tuple[float, int, float]], window: float, by: float)
     return Trials(tuple([(step, *known) for step, known in steps.items()]))
 
 
-def reward(ucb: Ucb, *, served: bool, seconds: float, cost: float | None) -> float:
-    """Of one attempt, in [0, 1]: 0 for a failure; else the better the quicker and cheaper. A cost that nobody knows
-    counts as a half."""
+def reward(ucb: Ucb, *, served: bool, seconds: float, cost: float | None, quality: float | None = None) -> float:
+    """Of one attempt, in [0, 1]: 0 for a failure; else the better the quicker and cheaper, and the better the target's
+    answers have been. A cost that nobody knows counts as a half, a quality that nobody knows not at all."""
     if not served:
         return 0.0
     cheap = 0.5 if cost is None else COST / (COST + cost)
     parts = ucb.success + ucb.latency * LATENCY / (LATENCY + max(seconds, 0.0)) + ucb.cost * cheap
-    return parts / (ucb.success + ucb.latency + ucb.cost)
+    total = ucb.success + ucb.latency + ucb.cost
+    if quality is not None:
+        parts, total = parts + ucb.quality * quality, total + ucb.quality
+    return parts / total
 
 
 def by_bound(names: Sequence[str], trials: Mapping[str, Trials], ucb: Ucb, now: float) -> list[str]:

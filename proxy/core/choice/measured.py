@@ -45,6 +45,8 @@ class Measured(NamedTuple):
     refused_at: float = 0.0
     dense: float = 1.0
     """Reported tokens of input for each that is estimated from the characters, as its model counts them."""
+    quality: float | None = None
+    """What its answers have been worth, from 0 to 1; `None`: none was rated."""
 
     def failing(self, now: float) -> bool:
         """It failed last, and not long ago."""
@@ -112,7 +114,9 @@ _OF_REQUESTS = frozenset(
 
 def _served(known: Measured, outcome: Outcome, now: float) -> Measured:
     """Peak-sensitive: the worse counts at once, the better by and by (as in Finagle's `PeakEwma`)."""
-    first, per_token, whole, at, output, cached, good, attempts, _, failed_at, carries, refused_at, dense = known
+    first, per_token, whole, at, output, cached, good, attempts, _, failed_at, carries, refused_at, dense, quality = (
+        known
+    )
     usage = outcome.usage
     tokens = 0
     if usage is not None:
@@ -135,5 +139,8 @@ def _served(known: Measured, outcome: Outcome, now: float) -> Measured:
     good += SHARE * (1.0 - good)
     return _new(
         Measured,
-        (first, per_token, whole, now, output, cached, good, attempts + 1, 0, failed_at, carries, refused_at, dense),
+        (
+            *(first, per_token, whole, now, output, cached, good, attempts + 1, 0, failed_at, carries, refused_at),
+            *(dense, quality),
+        ),
     )

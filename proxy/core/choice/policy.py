@@ -36,6 +36,8 @@ class Weights(NamedTuple):
     cost: float = 0.25
     performance: float = 0.25
     availability: float = 0.20
+    quality: float = 0.20
+    """Where answers of some target were rated."""
 
 
 class Ucb(NamedTuple):
@@ -47,6 +49,8 @@ class Ucb(NamedTuple):
     success: float = 0.6
     latency: float = 0.25
     cost: float = 0.15
+    quality: float = 0.25
+    """Where answers of the target were rated."""
 
 
 class When(NamedTuple):

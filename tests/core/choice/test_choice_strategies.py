@@ -80,6 +80,7 @@ measures = st.builds(
     carries=st.none() | st.integers(1, 50),
     refused_at=st.just(0.0),
     dense=st.floats(0.25, 4),
+    quality=st.none() | st.floats(0, 1),
 )
 
 
@@ -188,6 +189,7 @@ parts = st.builds(
     cost=st.none() | st.floats(0, 10),
     seconds=st.none() | st.floats(0, 100),
     good=st.floats(0, 1),
+    quality=st.none() | st.floats(0, 1),
 )
 BETTER = [
     lambda part, by: part._replace(has=part.has + 1),
@@ -195,15 +197,16 @@ BETTER = [
     lambda part, by: part if part.cost is None else part._replace(cost=part.cost * by),
     lambda part, by: part if part.seconds is None else part._replace(seconds=part.seconds * by),
     lambda part, by: part._replace(good=part.good + (1 - part.good) * by),
+    lambda part, by: part if part.quality is None else part._replace(quality=part.quality + (1 - part.quality) * by),
 ]
 
 
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(parts, min_size=1, max_size=5),
-    st.integers(0, 4),
+    st.integers(0, 5),
     st.floats(0, 1),
-    st.builds(Weights, *[st.floats(0, 1)] * 4),
+    st.builds(Weights, *[st.floats(0, 1)] * 5),
     st.sampled_from(["", "high", "low"]),
 )
 def test_score_is_between_0_and_1_and_monotone_in_each_part(
