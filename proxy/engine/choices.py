@@ -124,7 +124,7 @@ class Choices(Lessons):
         if shaped is None:
             if type(shape) is int:
                 what, rule = asked(road, request, key), None
-            shaped = self._shape(road, request, what, rule, health, now, draw)
+            shaped = self._shape(shelf, request, what, rule, now, draw)
             if not shaped.shortlist.once:
                 shelf.put(shape, shaped)
         return shaped
@@ -136,18 +136,12 @@ class Choices(Lessons):
         known = sum(counted(one, now, window)[0] for one in trials.values())
         return Shelf(road, health, self.closed, until, known // LESSONS)
 
-    def _shape(
-        self,
-        road: Road,
-        request: Request,
-        what: Asked,
-        rule: int | None,
-        health: Mapping[str, Health],
-        now: float,
-        draw: Draw,
-    ) -> Shaped:
-        route = road.vectors if isinstance(request, EmbedRequest) else road.route
-        return Shaped(shortlist(route, what, rule, health, self.seen(road, now), draw, road.custom))
+    def _shape(self, shelf: Shelf, request: Request, what: Asked, rule: int | None, now: float, draw: Draw) -> Shaped:
+        road = shelf.road
+        vectors = isinstance(request, EmbedRequest)
+        route, shared = (road.vectors, None) if vectors else (road.route, shelf.shared)
+        seen = self.seen(road, now)
+        return Shaped(shortlist(route, what, rule, shelf.health, seen, draw, road.custom, shared))
 
     def seen(self, road: Road, now: float) -> Seen:
         """What is known at this moment, but for what concerns one request only."""

@@ -9,6 +9,7 @@ from proxy.core.attempt import Usual, usual
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.choice.choose import Choice, Shortlist, asked_to_wait
 from proxy.core.choice.facts import MATTERS, Facts, about, facts_of, output_of, rounded
+from proxy.core.choice.ranked import Shared
 from proxy.core.choice.ranking import Closed
 from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import NONE, Wish
@@ -79,7 +80,7 @@ def _made(choice: Choice, road: Road, request: Request) -> Ready:
 class Shelf:
     """Of one route. It is thrown away when something that it was made from changes."""
 
-    __slots__ = ("clean", "closed", "health", "lessons", "road", "shapes", "until")
+    __slots__ = ("clean", "closed", "health", "lessons", "road", "shapes", "shared", "until")
 
     def __init__(
         self, road: Road, health: Mapping[str, Health], closed: Mapping[str, Closed], until: float, lessons: int
@@ -92,6 +93,7 @@ class Shelf:
         self.clean = not (health or closed)
         """All are well, and none is at a limit."""
         self.lessons = lessons
+        self.shared = Shared()
         self.shapes: dict[Shape | Plain, Shaped] = {}
 
     def put(self, shape: Shape | Plain, shaped: Shaped) -> None:

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from proxy.core.choice.facts import rounded
 from proxy.core.choice.policy import STRATEGIES, Group, Member, Policy
+from proxy.core.choice.ranked import Shared
 from proxy.core.choice.ranking import Custom, Draw, Ranker, Seen
 from proxy.core.choice.rotation import Ring, Turn
 from proxy.core.choice.rules import Asked, first_that_holds
 from proxy.core.choice.sifting import LeftOut, sift
-from proxy.core.choice.wish import Wish
+from proxy.core.choice.wish import NONE, Wish
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.health import WELL, Health, Standing, standing
 from proxy.core.plan import Plan, among, asked_for_time, nothing_left
@@ -159,20 +160,31 @@ def shortlist(
     seen: Seen,
     draw: Draw,
     custom: Custom | None = None,
+    shared: Shared | None = None,
 ) -> Shortlist:
-    """What does not depend on who comes first. `rule`: the place of the route's rule that holds."""
+    """What does not depend on who comes first. `rule`: the place of the route's rule that holds. `shared`: by requests
+    that the same is known for."""
     policy = route.policy or plain_policy(route)
     group, strategy, wish = _used(policy, asked, rule)
-    targets = _inside(group, route)
-    sifted = sift(route, policy, targets, asked, wish, seen)
-    found = among(sifted.fit, health, seen.now)
-    names = {target.name: target for target in found.targets}
+    shared = shared or Shared()
+    whole = asked.plain and wish is NONE and group is policy.top and policy.exclude_failed is None
+    whole = whole and not (seen.closed or seen.cold)
+    known = shared.plan if whole else None
+    left_out: tuple[LeftOut, ...] = ()
+    why: Mapping[str, str] = {}
+    if known is None:
+        sifted = sift(route, policy, _inside(group, route), asked, wish, seen)
+        found = among(sifted.fit, health, seen.now)
+        known = found, {target.name: target for target in found.targets}
+        left_out, why = tuple(sifted.left_out), sifted.behind
+        if whole:
+            shared.plan = known
+    found, names = known
     facts = asked.facts if custom is not None else rounded(asked.facts)
-    ranker = Ranker(policy, names, facts, seen, draw, wish.priority, wish.task, custom)
-    behind = tuple([(names[name], why) for name, why in sifted.behind.items() if name in names])
-    use = "" if rule is None else policy.rules[rule].use
-    settled = Choice(found, tuple(sifted.left_out), behind, strategy or group.strategy, rule, use=use)
-    return Shortlist(policy, settled, ranker, group, sifted.behind, _spent(names, health, seen.now))
+    ranker = Ranker(policy, names, facts, seen, draw, wish.priority, wish.task, custom, shared=shared, whole=whole)
+    behind = tuple([(names[name], reason) for name, reason in why.items() if name in names])
+    settled = Choice(found, left_out, behind, strategy or group.strategy, rule)
+    return Shortlist(policy, settled, ranker, group, why, _spent(names, health, seen.now))
 
 
 def _spent(names: Mapping[str, Target], health: Mapping[str, Health], now: float) -> set[str]:

@@ -129,19 +129,25 @@ def expected_cost(target: Target, facts: Facts, known: Measured) -> Decimal | No
     return total / MILLION
 
 
-def expected_dollars(target: Target, facts: Facts, known: Measured) -> float | None:
-    """The same, near enough to compare targets by: without decimals, which would cost more than all the rest."""
+def rates(target: Target, facts: Facts, known: Measured) -> tuple[float, float] | None:
+    """The same, near enough to compare targets by: US dollars for each estimated token of input, and for the answer.
+    Without decimals, which would cost more than all the rest."""
     price = target.price
     if price is None:
         return None
-    tokens = facts.input * known.dense
     if price.tiers:
-        price = price.at(int(tokens))
+        price = price.at(tokens_at(facts, known))
     output = facts.output if facts.output is not None and facts.chat else expected_output(facts, known)
     into = float(price.input)
     if known.cached and price.cached_input is not None:
         into -= known.cached * (into - float(price.cached_input))
-    return (tokens * into + output * float(price.output)) / 1e6
+    return known.dense * into / 1e6, output * float(price.output) / 1e6
+
+
+def expected_dollars(target: Target, facts: Facts, known: Measured) -> float | None:
+    """US dollars for this request, near enough; `None`: nobody knows."""
+    found = rates(target, facts, known)
+    return None if found is None else facts.input * found[0] + found[1]
 
 
 def _dollars(amount: Decimal) -> str:

@@ -11,17 +11,18 @@ from typing import NamedTuple, Protocol
 from proxy.core.choice.bandit import Trials, by_bound
 from proxy.core.choice.facts import Facts
 from proxy.core.choice.fitting import expected_dollars, expected_output
+from proxy.core.choice.lines import Lines, part_of
 from proxy.core.choice.measured import FRESH, Measured
 from proxy.core.choice.policy import Group, Policy, Ucb
+from proxy.core.choice.ranked import Draw, Entry, Ranked, Shared
 from proxy.core.choice.rotation import Ring, Turn, ring
 from proxy.core.choice.score import Part, scores
 from proxy.core.route import Target
 
+__all__ = ["WEIGH", "Candidate", "Closed", "Custom", "Draw", "Load", "Loaded", "Ranker", "Seen"]
+
 WEIGH = frozenset({"cheapest", "score", "custom"})
 """Strategies to which the tokens of a request matter."""
-
-Draw = Callable[[], float]
-"""A number in [0, 1)."""
 
 
 class Loaded(Protocol):
@@ -94,39 +95,6 @@ Custom = Callable[[Sequence[Candidate], Facts], Sequence[str]]
 for each request, on the event loop: it must be quick and without side effects."""
 
 
-class Entry(NamedTuple):
-    """A member with the targets that it stands for, in their order."""
-
-    name: str
-    weight: float
-    targets: tuple[str, ...]
-
-
-Pick = Callable[[Draw], int]
-"""The place of the entry that comes first, by what is in flight at this moment, or by lot."""
-
-
-class Ranked(NamedTuple):
-    """The members of a group in their order, as far as it holds for more than one request."""
-
-    entries: list[Entry]
-    pick: Pick | None = None
-    ring: Ring | None = None
-    """Their order is that of its turn."""
-
-    def order(self, first: int = 0) -> list[str]:
-        """The targets, those of this entry first."""
-        entries = self.entries
-        if first:
-            entries = [entries[first], *entries[:first], *entries[first + 1 :]]
-        return [name for entry in entries for name in entry.targets]
-
-    def turned(self, turn: Turn) -> list[str]:
-        """The targets in the order of this turn."""
-        by_name = {entry.name: entry for entry in self.entries}
-        return [name for entry in turn.order for name in by_name[entry].targets]
-
-
 @dataclass(slots=True)
 class Ranker:
     """Of requests of one shape. `turns`: of nested groups whose turn has moved on; `trouble`: what a `custom` function
@@ -144,9 +112,22 @@ class Ranker:
     turns: dict[Ring, Turn] = field(default_factory=dict)
     trouble: str = ""
     once: bool = False
+    shared: Shared = field(default_factory=Shared)
+    whole: bool = False
+    """No target is left out: what others have found out of groups counts for this one too."""
 
     def rank(self, group: Group, strategy: str = "") -> Ranked:
         """The targets of a group that may be tried."""
+        entries = self.shared.entries.get(group.name) if self.whole else None
+        if entries is None:
+            entries = self._entries(group)
+            if self.whole and _flat(group):
+                self.shared.entries[group.name] = entries
+        if len(entries) < 2:
+            return Ranked(entries)
+        return self._ranked(group, strategy or group.strategy, entries)
+
+    def _entries(self, group: Group) -> list[Entry]:
         targets = self.targets
         entries = []
         for name, weight, inner in group.members:
@@ -155,9 +136,7 @@ class Ranker:
                     entries.append(Entry(name, weight, (name,)))
             elif inside := self._inside(inner):
                 entries.append(Entry(name, weight, inside))
-        if len(entries) < 2:
-            return Ranked(entries)
-        return self._ranked(group, strategy or group.strategy, entries)
+        return entries
 
     def _inside(self, group: Group) -> tuple[str, ...]:
         """The targets of a group in another one."""
@@ -181,10 +160,9 @@ class Ranker:
             case "least_busy":
                 return self._idlest(entries)
             case "cheapest":
-                return Ranked(_by(entries, [self._cost(entry) for entry in entries]))
+                return self._cheapest(group, entries)
             case "score":
-                found = scores([self._part(entry) for entry in entries], self.policy.weights, self.priority)
-                return Ranked(_by(entries, [-one for one in found]))
+                return self._best(group, entries)
             case "ucb":
                 return Ranked(self._bounded(entries, self.policy.ucb))
             case "fallback_by_task":
@@ -248,30 +226,40 @@ class Ranker:
 
         return Ranked([row[3] for row in rows], pick)
 
-    def _cost(self, entry: Entry) -> float:
-        cost = self._dollars(entry.targets[0])
-        return inf if cost is None else cost
+    def _lines(self, group: Group, entries: list[Entry]) -> Lines | None:
+        """What the entries cost and are worth; `None`: that is no straight line for a request as long as this one."""
+        facts, seen = self.facts, self.seen
+        key = (group.name, facts.output, facts.needs, facts.chat)
+        shares = self.whole and _flat(group)
+        found = self.shared.lines.get(key) if shares else None
+        if found is None:
+            firsts = [entry.targets[0] for entry in entries]
+            found = Lines([(self.targets[name], seen.of(name)) for name in firsts], facts, seen.now)
+            if shares:
+                self.shared.lines[key] = found
+        return found if facts.input <= found.holds else None
 
-    def _dollars(self, name: str) -> float | None:
+    def _cheapest(self, group: Group, entries: list[Entry]) -> Ranked:
+        lines = self._lines(group, entries)
+        costs = [self._dollars(entry) for entry in entries] if lines is None else lines.costs(self.facts.input)
+        return Ranked(_by(entries, [inf if cost is None else cost for cost in costs]))
+
+    def _best(self, group: Group, entries: list[Entry]) -> Ranked:
+        lines, weights = self._lines(group, entries), self.policy.weights
+        if lines is None:
+            found = scores([self._part(entry) for entry in entries], weights, self.priority)
+        else:
+            found = lines.scores(self.facts.input, weights, self.priority)
+        return Ranked(_by(entries, [-one for one in found]))
+
+    def _dollars(self, entry: Entry) -> float | None:
+        name = entry.targets[0]
         return expected_dollars(self.targets[name], self.facts, self.seen.of(name))
 
     def _part(self, entry: Entry) -> Part:
         name = entry.targets[0]
-        known, target, facts = self.seen.of(name), self.targets[name], self.facts
-        ability = target.ability
-        output = expected_output(facts, known)
-        has = unknown = lacks = 0
-        if ability.context is None:
-            unknown = 1
-        elif ability.context >= facts.input * known.dense + output:
-            has = 1
-        else:
-            lacks = 1
-        for need in facts.needs:
-            can = ability.can(need)
-            has, unknown, lacks = has + (can is True), unknown + (can is None), lacks + (can is False)
-        good = 0.0 if known.failing(self.seen.now) else known.good
-        return Part(has, unknown, lacks, expected_dollars(target, facts, known), known.takes(output), good)
+        part = part_of(self.targets[name], self.seen.of(name), self.facts, self.seen.now)
+        return part._replace(cost=self._dollars(entry))
 
     def _bounded(self, entries: list[Entry], ucb: Ucb) -> list[Entry]:
         by_name = {entry.targets[0]: entry for entry in entries}
@@ -281,7 +269,7 @@ class Ranker:
         self.once = True
         if self.custom is None:
             return entries
-        candidates = [self._candidate(entry.targets[0]) for entry in entries]
+        candidates = [self._candidate(entry) for entry in entries]
         try:
             first = [str(name) for name in self.custom(candidates, self.facts)]
         except Exception as error:  # noqa: BLE001  # the operator's own code: whatever it does, requests are answered
@@ -289,10 +277,16 @@ class Ranker:
             return entries
         return sorted(entries, key=lambda entry: _place(first, entry))
 
-    def _candidate(self, name: str) -> Candidate:
+    def _candidate(self, entry: Entry) -> Candidate:
+        name = entry.targets[0]
         known = self.seen.of(name)
         failing = known.failing(self.seen.now)
-        return Candidate(self.targets[name], known, self.seen.busy(name).busy, failing, self._dollars(name))
+        return Candidate(self.targets[name], known, self.seen.busy(name).busy, failing, self._dollars(entry))
+
+
+def _flat(group: Group) -> bool:
+    """No group stands in it, whose order may be another one for another request."""
+    return all(member.group is None for member in group.members)
 
 
 def _wait(takes: float | None, busy: int) -> float:
