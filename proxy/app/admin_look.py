@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict
 
 from proxy import __version__
 from proxy.app.serve import WORKERS
 from proxy.core.choice.measured import Measured
 from proxy.core.health import WELL, Health, Standing, standing
 from proxy.core.price import Price
+from proxy.core.vitals.windows import FIRST, SPEED
 from proxy.engine.gate import Gate
 from proxy.engine.lane import Lane
 from proxy.ledger.sqlite import SqliteLedger
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from proxy.app.process import Process
 
 Dollars = Annotated[str | None, "US dollars as decimal text; null: nobody knows."]
+
+
+BATCH = 20
+"""Targets whose windows are looked at in one go: about 2 ms."""
 
 
 class ConfigState(TypedDict):
@@ -101,6 +107,21 @@ class Speed(TypedDict):
     attempts: int
 
 
+class LastHour(TypedDict):
+    """What its attempts did. null: none did."""
+
+    attempts: int
+    served: Annotated[float | None, "Share of the attempts that say something of the target."]
+    first_content_s: Annotated[float | None, "The median."]
+    tokens_per_second: Annotated[float | None, "The median."]
+
+
+class TargetsQuery(TypedDict, total=False):
+    """What besides."""
+
+    hour: Annotated[bool, "With the last hour of each."]
+
+
 class TargetState(TypedDict):
     """One target."""
 
@@ -129,6 +150,7 @@ class TargetState(TypedDict):
     score: Annotated[float, "Health, 0 to 100, as it was looked at last; 100 where nothing is known."]
     anomalies: Annotated[list[str], "What is unusual now: see docs/health.md."]
     quality: Annotated[float | None, "Of its answers, 0 to 1; null: nobody evaluates them."]
+    last_hour: NotRequired[LastHour]
 
 
 class TargetStates(TypedDict):
@@ -150,7 +172,15 @@ class Look:
         return [
             Action("GET", "/status", "status", "How this process is.", self.status, Status),
             Action("GET", "/routes", "routes", "The routes, and whether they can serve.", self.routes, RouteStates),
-            Action("GET", "/targets", "targets", "The targets and how they are.", self.targets, TargetStates),
+            Action(
+                "GET",
+                "/targets",
+                "targets",
+                "The targets and how they are.",
+                self.targets,
+                TargetStates,
+                query=TargetsQuery,
+            ),
         ]
 
     def lanes(self) -> dict[str, tuple[Lane, list[str]]]:
@@ -213,9 +243,28 @@ class Look:
             )
         return {"routes": found}
 
-    def targets(self, ask: Ask) -> TargetStates:
-        now = time.monotonic()
-        return {"targets": [self.target(lane, routes, now) for lane, routes in self.lanes().values()]}
+    async def targets(self, ask: Ask) -> TargetStates:
+        found: list[TargetState] = []
+        for lane, routes in self.lanes().values():
+            one = self.target(lane, routes, time.monotonic())
+            if ask.query.get("hour"):
+                one["last_hour"] = self._last_hour(lane.target.name)
+                if len(found) % BATCH == BATCH - 1:
+                    await asyncio.sleep(0)  # requests go first
+            found.append(one)
+        return {"targets": found}
+
+    def _last_hour(self, target: str) -> LastHour:
+        windows = self._process.watching.vitals.known.get(target)
+        if windows is None:
+            return {"attempts": 0, "served": None, "first_content_s": None, "tokens_per_second": None}
+        hour = windows.window("1h", time.time())
+        return {
+            "attempts": hour.attempts,
+            "served": round(hour.served / hour.judged, 4) if hour.judged else None,
+            "first_content_s": hour.quantile(FIRST, 0.5),
+            "tokens_per_second": hour.quantile(SPEED, 0.5),
+        }
 
     def target(self, lane: Lane, routes: list[str], now: float) -> TargetState:
         """One of them."""

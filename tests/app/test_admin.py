@@ -140,6 +140,8 @@ def test_one_target_in_full_with_its_windows(tmp_path: Path) -> None:
             assert (hour["attempts"], hour["served"], hour["failed"]) == (3, 2, 1)
             assert hour["total_s"]["p50"] > 0
             assert 0 <= told["score"] <= 100
+            first = (await admin.get("/targets", hour=True))["targets"][0]
+            assert (first["last_hour"]["attempts"], first["last_hour"]["served"]) == (3, 0.6667)
             assert told["target"]["target"] == "up/first"
             assert await admin.refused("GET", "/targets/up/nobody") == (404, "target_not_found", "target")
             assert (await admin.get("/alerts"))["alerts"] == []
@@ -431,6 +433,7 @@ def test_the_document_is_valid_openapi_and_every_answer_is_as_it_says(tmp_path: 
             id_ = (await admin.wayline.chat(model="chat", messages=HELLO)).won.request_id
             await settled(admin, 1)
             asked = {
+                "/targets": ("/targets?hour=true", None),
                 "/targets/{target}": ("/targets/up/first", None),
                 "/targets/{target}/test": ("/targets/up/first/test", {}),
                 "/targets/{target}/cool": ("/targets/up/first/cool", {"seconds": 1}),
