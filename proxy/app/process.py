@@ -247,6 +247,11 @@ def secrets(config: Config) -> Iterator[str]:
     for route in config.routes.values():
         for target in route.targets:
             yield from (value.reveal() for value in target.headers.values() if isinstance(value, Secret))
+    webhook = config.alerts.webhook
+    if webhook is not None:
+        yield webhook.url.reveal()
+        if webhook.secret is not None:
+            yield webhook.secret.reveal()
 
 
 class IntoLog(logging.Handler):
