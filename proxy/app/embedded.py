@@ -23,7 +23,7 @@ from weakref import WeakSet
 import orjson
 from starlette.types import ASGIApp
 
-from proxy.app.answers import Answer, Vectors
+from proxy.app.answers import Answer, Vectors, WaylineError
 from proxy.app.application import Application
 from proxy.app.asked import Asked, Stream
 from proxy.app.inside import KEY, Inside
@@ -31,6 +31,7 @@ from proxy.app.notes import Notes
 from proxy.app.process import Process
 from proxy.app.sources import Source, config_of, loader
 from proxy.config.prices import price_targets
+from proxy.ops.feedback import Busy, Wrong, opinion_of
 from proxy.ops.site import offered
 from proxy.wire.door import Door
 from proxy.wire.mounted import Mounted
@@ -133,6 +134,24 @@ class Wayline:
         """Vectors of one or more texts. Raises `WaylineError`."""
         asked = self._ask("/v1/embeddings", {"model": model, "input": input, **params})
         return Vectors(*await asked.whole())
+
+    async def feedback(self, request_id: str, score: float, comment: str = "") -> str:
+        """What you think of an answer (its `won.request_id`): from 0, useless, to 1. Gives the target that it was of.
+
+        Raises `WaylineError`: 404 where no such answer is on record, which needs `feedback`, `ledger` and `state`.
+        """
+        try:
+            opinion = opinion_of(orjson.dumps({"request_id": request_id, "score": score, "comment": comment}))
+            target = await self._opened().rating.take(self._key, opinion)
+        except Wrong as wrong:
+            raise WaylineError(400, {"message": str(wrong), "param": wrong.param}) from None
+        except Busy:
+            error = {"message": "Too many ratings at once.", "code": "feedback_busy"}
+            raise WaylineError(503, error, retry_after=1.0) from None
+        if target is None:
+            message = f"No answered request {request_id!r} is known, or it is too old."
+            raise WaylineError(404, {"message": message, "code": "request_not_found", "param": "request_id"})
+        return target
 
     def models(self) -> list[dict[str, Any]]:
         """The routes, with what they offer: as in `GET /v1/models`."""

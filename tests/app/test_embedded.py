@@ -168,6 +168,26 @@ def test_everything_is_on_record_under_the_name_of_the_key(tmp_path: Path) -> No
     ]
 
 
+def test_what_one_thinks_of_an_answer_is_kept_with_its_target(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with Upstream(ok()) as up, Wayline(mapping(tmp_path, up.base_url, feedback={}), key="app") as wayline:
+            answer = await wayline.chat(model="chat", messages=HELLO)
+            async with asyncio.timeout(10):
+                while True:
+                    try:
+                        assert await wayline.feedback(answer.won.request_id, 0.9, "good") == "up/first"
+                        break
+                    except WaylineError as error:  # it may not be in the database yet
+                        assert error.status == 404
+                        await asyncio.sleep(0.05)
+            for id_, score, status in (("req_nobody", 0.5, 404), (answer.won.request_id, 7, 400)):
+                with pytest.raises(WaylineError) as told:
+                    await wayline.feedback(id_, score)
+                assert told.value.status == status
+
+    asyncio.run(run())
+
+
 def test_the_limits_of_the_named_key_hold(tmp_path: Path) -> None:
     async def run() -> None:
         keys = [{"name": "batch", "key": "sk-of-the-batch", "limits": {"rpm": 1}, "routes": ["chat"]}]
