@@ -82,7 +82,7 @@ def test_completion_completes_commands() -> None:
     code = "from proxy.cli import main; main()"
     environ = {"_WAYLINE_COMPLETE": "bash_complete", "COMP_WORDS": "wayline s", "COMP_CWORD": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)
-    assert set(done.stdout.split()) == {"plain,schema", "plain,serve", "plain,spend"}
+    assert set(done.stdout.split()) == {"plain,schema", "plain,serve", "plain,simulate", "plain,spend"}
 
 
 def test_spend_offers_every_grouping_that_the_ledger_has() -> None:
