@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
+from proxy.core.choice.choose import Choice
 from proxy.core.choice.wish import Wish
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Ended
@@ -13,6 +14,7 @@ from proxy.core.told import Note, Told
 from proxy.engine.account import endpoint_of
 from proxy.engine.standing import stands
 from proxy.engine.starting import Starting
+from proxy.ledger.plans import as_written
 
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 _SERVED = Ended.SERVED  # reading a member off its class costs 0.13 us in Python 3.11
@@ -78,14 +80,18 @@ class OnRecord(Starting):
             time.monotonic() - self.began,
             0.0 if self.held is None else self.held.queued,
             attempts,
-            self._planned() if self.choice is None else self.choice,
+            self._planned(),
             self.request.wish,
             () if ended is _SERVED and self._simple() else tuple(self._noted()),
             "" if failure is None or attempts else _said(failure),
         )
         self.engine.ledger.tell(_new(Told, told))
 
-    def _planned(self) -> Plan | None:
+    def _planned(self) -> Choice | Plan | None:
+        """With its targets by name, also where they are those of the route in their order."""
+        choice = self.choice
+        if choice is not None:
+            return choice.plan if as_written(choice) else choice
         if self.plan is not None:
             return self.plan
         targets = self._state.targets

@@ -110,6 +110,18 @@ def test_a_choice_is_told_with_strategy_rule_and_wish(on_loop: Story) -> None:
     on_loop(story)
 
 
+def test_where_a_choice_left_all_in_order_a_failover_still_names_them(on_loop: Story) -> None:
+    def story() -> None:
+        stage = Stage([{"target": "a/m", "capabilities": {"vision": False}}, "b"])
+        stage.ask(stream=False, tools=[{"type": "function", "function": {"name": "f"}}], wish=Wish(context=1))
+        stage.flights[-1].fail(FailureKind.RESET)
+        stage.flights[-1].whole()
+        told = the_only(stage)
+        assert isinstance(told.planned, Plan) and planned(told) == ["a", "b"]
+
+    on_loop(story)
+
+
 def test_a_choice_alone_needs_no_more_than_its_attempt(on_loop: Story) -> None:
     def story() -> None:
         stage = Stage([{"target": "a/m", "weight": 3}, "b"], strategy="weighted")

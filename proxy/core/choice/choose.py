@@ -183,7 +183,8 @@ def shortlist(
     facts = asked.facts if custom is not None else rounded(asked.facts)
     ranker = Ranker(policy, names, facts, seen, draw, wish.priority, wish.task, custom, shared=shared, whole=whole)
     behind = tuple([(names[name], reason) for name, reason in why.items() if name in names])
-    settled = Choice(found, left_out, behind, strategy or group.strategy, rule)
+    use = "" if rule is None else policy.rules[rule].use
+    settled = Choice(found, left_out, behind, strategy or group.strategy, rule, use=use)
     return Shortlist(policy, settled, ranker, group, why, _spent(names, health, seen.now))
 
 
