@@ -74,7 +74,9 @@ class Limiting:
         engine = self._engine
         if engine.admission is None:
             engine.admission = Admission()
-        self._limiter = engine.admission.limiter = Limiter(engine.admission, self._of_key, engine.closed)
+        self._limiter = engine.admission.limiter = Limiter(
+            engine.admission, self._of_key, engine.closed, engine.trouble
+        )
         self._limiter.adopt(terms_of(self._config))
         self._limiter.waiting.on_left = self._note
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from proxy.core.call import Headers
 from proxy.core.choice.ranking import Closed
 from proxy.core.failure import Failure, FailureKind
+from proxy.core.health import Health
 from proxy.core.limiting.adaptive import Sample
 from proxy.core.limiting.meter import Meter
 from proxy.core.limiting.said import said_of
@@ -25,8 +26,13 @@ if TYPE_CHECKING:
 
 MOST_FOUND = 50_000
 """Combinations of key and route of which it is kept which limits hold for them."""
-BY_LIMITS = frozenset({FailureKind.BUSY, FailureKind.RATE_LIMITED, FailureKind.NOT_AVAILABLE, FailureKind.UNSUPPORTED})
-"""Refusals that can come of our own limits: no place at one target, and others that could not be asked."""
+BY_LIMITS = frozenset(
+    {
+        *(FailureKind.BUSY, FailureKind.RATE_LIMITED, FailureKind.OVERLOADED),
+        *(FailureKind.NOT_AVAILABLE, FailureKind.UNSUPPORTED),
+    }
+)
+"""Refusals that can come of limits: no place at one target, and others that could not be asked."""
 REFUSED = frozenset({FailureKind.RATE_LIMITED, FailureKind.OVERLOADED, FailureKind.BUSY})
 """By an upstream, because it has too much to do."""
 TAKES_LIKE = 50.0
@@ -55,8 +61,9 @@ class Limiter:
         admission: Admission,
         of_key: Callable[[str], tuple[Limits, float]] = lambda _: (NONE, 1.0),
         closed: MutableMapping[str, Closed] | None = None,
+        trouble: Mapping[str, Health] | None = None,
     ) -> None:
-        """`of_key`: a caller's limits, and its share of the turns in the queue. `closed`: see `Engine.closed`."""
+        """`of_key`: a caller's limits, and its share of the turns in the queue. `closed`, `trouble`: see `Engine`."""
         self._admission = admission
         self._of_key = of_key
         self._closed: MutableMapping[str, Closed] = {} if closed is None else closed
@@ -71,7 +78,7 @@ class Limiter:
         """By target, and by backend with a slash behind it."""
         self._of_lane: dict[str, tuple[Meter, ...]] = {}
         self._usual = USUAL
-        self.waiting = Waiting(admission, self.meters)
+        self.waiting = Waiting(admission, self.meters, {} if trouble is None else trouble)
 
     # What the configuration and the keys say -------------------------------------------------------------------------
 
@@ -166,18 +173,17 @@ class Limiter:
         scopes, tokens = held.scopes, held.tokens
         opens = max(0.0 if scope.full else scope.wait(tokens, now) for scope in scopes)
         queue = exchange.road.route.queue
-        failure: Failure | None
+        worst = max(scopes, key=lambda scope: (scope.wait(tokens, now), scope.full))
+        failure = worst.refusal(tokens, now)
         if queue is not None and opens < inf:
             line = ("in", exchange.key, exchange.road.route.name)
             weight = self._of_key(exchange.key)[1]
-            failure = self.waiting.join(exchange, held, queue, weight, line, Door(scopes, ()), opens=opens)
-            if failure is None:
+            door = Door(scopes, ())
+            told = self.waiting.join(exchange, held, queue, weight, line, door, opens=opens, otherwise=failure)
+            if told is None:
                 return False
-            if failure is DRAINING:
-                exchange.refuse(failure)
-                return False
-        worst = max(scopes, key=lambda scope: (scope.wait(tokens, now), scope.full))
-        failure = worst.refusal(tokens, now)
+            wait = max(told.retry_after or 0.0, failure.retry_after or 0.0)
+            failure = told if told is DRAINING else failure._replace(retry_after=wait or None)
         exchange.refuse(failure)
         return False
 
@@ -267,7 +273,7 @@ class Limiter:
         held = exchange.held
         tokens = 0.0 if held is None else held.tokens
         lanes = exchange.road.lanes
-        names = [target.name for target in exchange.tried]
+        names = [target.name for target in exchange.road.route.targets]
         names += [name for name in exchange.closed_to if name not in names]
         waits = {name: self._blocked(exchange, lanes[name], tokens, now) for name in names}
         names = [name for name in names if waits[name] > 0]
@@ -279,7 +285,8 @@ class Limiter:
         opens = 0.0 if any(waits[name] == inf for name in names) else soonest
         weight = self._of_key(exchange.key)[1]
         door = Door((), tuple(lanes[name] for name in names))
-        return self.waiting.join(exchange, held, queue, weight, ("out", *names), door, opens=opens)
+        line = ("out", *names)
+        return self.waiting.join(exchange, held, queue, weight, line, door, opens=opens, otherwise=failure)
 
     def _blocked(self, exchange: Exchange, lane: Lane, tokens: float, now: float) -> float:
         """Seconds until a target has room, as far as our limits go; infinite: when somebody leaves."""

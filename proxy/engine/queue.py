@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.core.failure import Failure, FailureKind
+from proxy.core.health import Health
 from proxy.core.limiting.departures import Departures
 from proxy.core.limiting.fair import Fair, Ticket
 from proxy.core.limiting.meter import Meter
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from proxy.engine.admission import Admission
     from proxy.engine.exchange import Exchange
 
+BUSY = frozenset({FailureKind.RATE_LIMITED, FailureKind.OVERLOADED})
+"""What an upstream asks for time because of."""
 DRAINING = Failure(
     FailureKind.DRAINING, "The gateway is shutting down: the request was still waiting.", retry_after=1.0, ours=True
 )
@@ -40,8 +43,11 @@ class Door(NamedTuple):
 class Waiting:
     """The queue of one process."""
 
-    def __init__(self, admission: Admission, meters: Callable[[Lane], tuple[Meter, ...]]) -> None:
-        """`meters`: the rate limits of a lane's target and backend."""
+    def __init__(
+        self, admission: Admission, meters: Callable[[Lane], tuple[Meter, ...]], trouble: Mapping[str, Health]
+    ) -> None:
+        """`meters`: the rate limits of a lane's target and backend. `trouble`: see `Healths`."""
+        self._trouble = trouble
         self._admission = admission
         self._meters = meters
         self._fair: Fair[Exchange] = Fair()
@@ -70,9 +76,19 @@ class Waiting:
     # In --------------------------------------------------------------------------------------------------------------
 
     def join(
-        self, exchange: Exchange, held: Held, queue: Queue, weight: float, line: Hashable, door: Door, *, opens: float
+        self,
+        exchange: Exchange,
+        held: Held,
+        queue: Queue,
+        weight: float,
+        line: Hashable,
+        door: Door,
+        *,
+        opens: float,
+        otherwise: Failure,
     ) -> Failure | None:
-        """It waits; or why not. `opens`: seconds until there can be room at the earliest, as far as is known."""
+        """It waits; or why not. `opens`: seconds until there can be room at the earliest, as far as is known;
+        `otherwise`: what it is told where that is too late."""
         now = time.monotonic()
         if self.draining:
             return DRAINING
@@ -83,7 +99,7 @@ class Waiting:
             class_ = queue.of(priority)
             held.until = min(held.until, now + class_.wait)
             if now + opens > held.until:
-                return self._too_long(exchange, opens)
+                return otherwise
             route = exchange.road.route.name
             if len(self._fair) >= queue.size or self._fair.held(route, priority) >= class_.size:
                 return self._full(exchange, now)
@@ -110,10 +126,6 @@ class Waiting:
         wait = self._moved.wait(len(self._fair), now)
         told = f"Too many requests are waiting for route '{exchange.road.route.name}' ({len(self._fair)} in all)."
         return Failure(FailureKind.BUSY, told, retry_after=wait, ours=True)
-
-    def _too_long(self, exchange: Exchange, opens: float) -> Failure:
-        told = f"There is no room for route '{exchange.road.route.name}' in time: not for {opens:.3g} s."
-        return Failure(FailureKind.BUSY, told, retry_after=None if opens == inf else opens, ours=True)
 
     @staticmethod
     def _mark(door: Door, by: int) -> None:
@@ -193,7 +205,7 @@ class Waiting:
         if line in self._passed:
             return False
         lanes = self.doors[line].lanes
-        return not lanes or any(not any(gate.full for gate in lane.gates) for lane in lanes)
+        return not lanes or any(not any(gate.full for gate in lane.gates) for lane in lanes)  # the rest: `_fits`
 
     def _fits(self, ticket: Ticket[Exchange], now: float) -> bool:
         held = ticket.item.held
@@ -210,7 +222,11 @@ class Waiting:
         for gate in lane.gates:
             if gate.limit is not None and gate.busy >= gate.limit:
                 return inf
-        return max((meter.wait(tokens, now) for meter in self._meters(lane)), default=0.0)
+        longest = max((meter.wait(tokens, now) for meter in self._meters(lane)), default=0.0)
+        health = self._trouble.get(lane.target.name)
+        if health is None or health.foretold or health.cause not in BUSY or health.opened:
+            return longest
+        return max(longest, health.cool_until - now)
 
     def _call(self, ticket: Ticket[Exchange], now: float) -> None:
         exchange = ticket.item
@@ -219,7 +235,7 @@ class Waiting:
         door = self.doors[ticket.line]
         self._mark(door, -1)
         held.ticket = None
-        exchange.wait_until(inf)
+        exchange.call(now)
         if door.scopes:
             self._over(held, ticket, "served")
             held.enter(now)

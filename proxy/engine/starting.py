@@ -11,7 +11,7 @@ from proxy.core.chat import ChatRequest
 from proxy.core.choice.choose import Choice, asked_to_wait, refused
 from proxy.core.failure import Failure
 from proxy.core.plan import Plan, asked_for_time, nothing_left, plan
-from proxy.core.route import Route, Target
+from proxy.core.route import Route
 from proxy.engine.lane import Planned
 from proxy.engine.roads import MAX_DIRECT
 from proxy.engine.sending import Sending
@@ -41,6 +41,14 @@ class Starting(Sending):
     _whole_road: Road | None = None
     """All of its route, where it goes along a part of it."""
 
+    _called_at: float | None = None
+    """When it had its turn in the queue."""
+
+    @property
+    def _now(self) -> float:
+        """The moment for which it is planned."""
+        return self.began if self._called_at is None else self._called_at
+
     @abstractmethod
     def _run(self, commands: tuple[machine.Command, ...]) -> None: ...
 
@@ -69,6 +77,11 @@ class Starting(Sending):
         else:
             self._start_by_plan(route)
 
+    def call(self, now: float) -> None:
+        """It is its turn: it waits no more, and is planned for this moment."""
+        self._called_at = now
+        self.wait_until(inf)
+
     def refuse(self, failure: Failure) -> None:
         """It is not let in, or waited for nothing: the caller is told."""
         self._state = self._state._replace(phase=machine.Phase.OVER)
@@ -76,11 +89,6 @@ class Starting(Sending):
 
     @abstractmethod
     def _refused(self, failure: Failure, retry_after: float | None) -> None: ...
-
-    @property
-    def tried(self) -> tuple[Target, ...]:
-        """The targets of its plan."""
-        return self._state.targets
 
     @property
     def closed_to(self) -> tuple[str, ...]:
@@ -115,7 +123,7 @@ class Starting(Sending):
     def _start_by_choice(self, route: Route) -> None:
         """By what the request needs and its route says: see `choose`."""
         engine = self.engine
-        choice, road, usual = engine.choices.ready(self.road, self.request, self.key, engine.trouble, self.began)
+        choice, road, usual = engine.choices.ready(self.road, self.request, self.key, engine.trouble, self._now)
         self.choice = choice
         if road is not self.road:
             self._whole_road = self.road
@@ -128,18 +136,18 @@ class Starting(Sending):
             self._run(commands)
             return
         chosen = choice.plan.targets
-        self._state = machine.State(route, chosen, failures=asked_to_wait(choice, self.began))
+        self._state = machine.State(route, chosen, failures=asked_to_wait(choice, self._now))
         if chosen:
             self._feed(machine.Begin())
         else:
-            self._give_up(refused(route, choice, self.began))
+            self._give_up(refused(route, choice, self._now))
 
     def _start_by_plan(self, route: Route) -> None:
         plans = self.engine.plans
         known = plans.get(route.name)
-        if known is None or known.route is not route or self.began >= known.until:
-            chosen = plan(route, self.engine.trouble, self.began)
-            waits = asked_for_time(chosen, self.began) if chosen.skipped else ()
+        if known is None or known.route is not route or self._now >= known.until:
+            chosen = plan(route, self.engine.trouble, self._now)
+            waits = asked_for_time(chosen, self._now) if chosen.skipped else ()
             if waits or not chosen.targets:
                 self._start_short(route, chosen, waits)
                 return
@@ -162,7 +170,7 @@ class Starting(Sending):
         if chosen.targets:
             self._feed(machine.Begin())
         else:
-            self._give_up(nothing_left(route, chosen, self.began))
+            self._give_up(nothing_left(route, chosen, self._now))
 
     def _give_up(self, failure: Failure) -> None:
         self._state = self._state._replace(phase=machine.Phase.OVER)

@@ -13,7 +13,7 @@ from proxy.core.failure import FailureKind
 from proxy.core.limiting.values import NONE, Limits, Rate
 from proxy.engine.admission import Admission
 from proxy.engine.limiter import Limiter
-from tests.engine.stage import Asked, Client, Stage, answer, until
+from tests.engine.stage import Asked, Client, Stage, answer, refusal, until
 from tests.upstream_answers import completion, dumps
 from tests.upstream_steps import Tokens
 
@@ -29,7 +29,9 @@ class Limited(Stage):
         super().__init__(targets, **more)
         known = keys or {}
         admission = Admission()
-        self.limiter = Limiter(admission, lambda key: known.get(key, (NONE, 1.0)), self.engine.closed)
+        self.limiter = Limiter(
+            admission, lambda key: known.get(key, (NONE, 1.0)), self.engine.closed, self.engine.trouble
+        )
         admission.limiter = self.limiter
         self.limiter.adopt(terms_of(self.config))
         self.engine.admission = admission
@@ -391,6 +393,22 @@ def test_a_target_that_nobody_else_may_serve_is_waited_for_while_others_are_free
         stage.flights[0].whole()
         await turns()
         assert (stage.flights[2].at, stage.flights[2].asked["user"]) == ("a", "2")
+
+    asyncio.run(story())
+
+
+def test_a_target_that_asked_for_a_little_time_is_waited_for() -> None:
+    async def story() -> None:
+        stage = Limited("a", queue=QUEUE)
+        stage.come()
+        headers = [(b"content-type", b"application/json"), (b"retry-after-ms", b"60")]
+        stage.flights[0].whole(refusal(429), status=429, headers=headers)
+        waits = stage.come()
+        assert stage.waiting == 1 and len(stage.flights) == 1
+        await until(lambda: len(stage.flights) == 2)
+        stage.flights[1].whole(refusal(429), status=429, headers=[*headers[:1], (b"retry-after", b"600")])
+        assert waits.client.ends == ["refused"]
+        assert stage.come().client.ends == ["refused"]
 
     asyncio.run(story())
 
