@@ -75,7 +75,7 @@ class Fates:
         factor = supposed.factor(target, at, second) if supposed.slow else 1.0
         if factor != 1.0 and (fate.failure is None or fate.cut):
             fate = fate._replace(took=fate.took * factor, first=None if fate.first is None else fate.first * factor)
-        return _in_time(fate, target, stream=one.stream)
+        return _in_time(fate, target, one)
 
     def _recorded(self, one: Asking, target: Target, route: str, how: How, nth: int) -> Fate | None:
         for tried in one.tried:
@@ -155,18 +155,20 @@ def _stretched(drawn: Tried | None, one: Asking, output: int, usage: Usage) -> F
     return Fate(took, first if one.stream and drawn.stream else took, usage=usage)
 
 
-def _in_time(fate: Fate, target: Target, *, stream: bool) -> Fate:
+def _in_time(fate: Fate, target: Target, one: Asking) -> Fate:
     """The draft's own time limits."""
     times = target.timeouts
     if fate.failure is FailureKind.FIRST_TIMEOUT:
         return fate._replace(took=times.first)
     if fate.failure is FailureKind.CONNECT_TIMEOUT:
         return fate._replace(took=times.connect)
-    head = fate.first if stream or fate.tried is None else fate.tried.head
+    head = fate.first if one.stream or fate.tried is None else fate.tried.head
     if head is not None and head > times.first:
         return Fate(times.first, failure=FailureKind.FIRST_TIMEOUT)
     if fate.took > times.total:
-        return fate._replace(took=times.total, failure=FailureKind.TOTAL_TIMEOUT, first=fate.first if stream else None)
+        cut = one.stream and fate.first is not None and fate.first <= times.total
+        usage = partly(fate, one, times.total) if cut else None
+        return Fate(times.total, fate.first if cut else None, FailureKind.TOTAL_TIMEOUT, usage)
     return fate
 
 

@@ -220,3 +220,12 @@ def test_another_key_of_the_backend_is_asked_before_another_target(tmp_path: Pat
     assert several.draft.by_target["cloud/large"].answered == 2
     one = through(log, tmp_path, chat("cloud/large", "cheap/small"))
     assert one.draft.by_target["cheap/small"].answered == 2  # it cools for 5 s
+
+
+def test_what_takes_longer_than_the_draft_allows_is_cut_and_paid_as_far_as_it_came(tmp_path: Path) -> None:
+    log = Log()
+    log.served(0.0, first=1.0, last=11.0)
+    draft = config("  chat: {targets: [{target: cloud/large, timeouts: {total: 6}}], on_cut: error}")
+    found = through(log, tmp_path, draft)
+    assert (found.draft.lost, found.draft.by_target["cloud/large"].failed) == (1, 1)
+    assert found.draft.cost == Decimal("0.003")  # its input, and half of its answer
