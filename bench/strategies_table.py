@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -22,7 +23,7 @@ def section(document: Mapping[str, Any]) -> str:
         "million tokens in and $0.05 out, with 4 and 2 places; *flaky* ($0.10, $0.40) is quick and fails once in six, "
         "*sure* ($2.50, $10) never does. In brackets against `order`."
     )
-    return f"{words}\n\n{table(document)}"
+    return f"{textwrap.fill(words, 100, break_on_hyphens=False)}\n\n{table(document)}"
 
 
 def table(document: Mapping[str, Any]) -> str:
