@@ -19,7 +19,6 @@ from proxy.core.relay import Request
 from proxy.engine.lane import Road
 from proxy.engine.lessons import MOST, UCB, Lessons, conversation, of
 from proxy.engine.shelf import (
-    FRESH_FOR,
     Plain,
     Ready,
     Shape,
@@ -27,6 +26,7 @@ from proxy.engine.shelf import (
     Shelf,
     asked,
     cold_of,
+    fresh_for,
     lasts,
     plain_shape,
     shape_of,
@@ -119,7 +119,8 @@ class Choices(Lessons):
         ):
             if len(shelves) >= MOST:
                 shelves.clear()
-            shelf = shelves[name] = self._shelf(road, health, now, inf if shelves is self._lasting else now + FRESH_FOR)
+            until = inf if shelves is self._lasting else now + fresh_for(road)
+            shelf = shelves[name] = self._shelf(road, health, now, until)
         shaped = shelf.shapes.get(shape)
         if shaped is None:
             if type(shape) is int:

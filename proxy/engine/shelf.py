@@ -18,9 +18,10 @@ from proxy.core.relay import Request
 from proxy.core.tokens import of_plain
 from proxy.engine.lane import Road
 
-FRESH_FOR = 0.05
-"""Seconds that what was measured is taken for what is. A failure, a first measure, a target that gets into trouble, out
-of it or to a limit are known at once."""
+FRESH_FOR, USUAL = 0.05, 20
+"""Seconds that what was measured is taken for what is, at a route of so many targets; with more of them, which take
+longer to look at, longer in proportion. A failure, a first measure, a target that gets into trouble, out of it or to a
+limit are known at once."""
 MOST_SHAPES = 512
 MOST_READY = 1024
 _NOTHING = Facts(0)
@@ -122,6 +123,11 @@ def asked(road: Road, request: Request, key: str) -> Asked:
     wish = NONE if request.wish is None else request.wish
     headers = dict(wish.headers) if wish.headers else _NO_HEADERS
     return Asked(facts_for(road, request, plain=plain), wish, key, headers, plain)
+
+
+def fresh_for(road: Road) -> float:
+    """Seconds."""
+    return FRESH_FOR * max(1.0, len(road.route.targets) / USUAL)
 
 
 def cold_of(road: Road) -> dict[str, str]:

@@ -230,7 +230,7 @@ class Ranker:
         """What the entries cost and are worth; `None`: that is no straight line for a request as long as this one."""
         facts, seen = self.facts, self.seen
         key = (group.name, facts.output, facts.needs, facts.chat)
-        shares = self.whole and _flat(group)
+        shares = self.whole and group.name in self.shared.entries
         found = self.shared.lines.get(key) if shares else None
         if found is None:
             firsts = [entry.targets[0] for entry in entries]
