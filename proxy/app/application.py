@@ -39,8 +39,6 @@ class Application:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        if scope["type"] != "http":
-            raise RuntimeError("Wayline answers HTTP requests only")
         mounted = self._inner.mounted or await self._by_request()
         await mounted(scope, receive, send)
 
