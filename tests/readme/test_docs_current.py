@@ -25,6 +25,9 @@ SOMETIMES = {
     "wayline_alert",  # when one was raised
     "wayline_alerts_raised_total",
     "wayline_probes_total",  # when one was made
+    "wayline_quality",  # with `quality`, or when a caller rated an answer
+    "wayline_rated_answers_total",
+    "wayline_screened_total",  # with `screen`
 }
 """Metrics that the README's server does not have."""
 

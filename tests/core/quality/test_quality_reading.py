@@ -59,7 +59,7 @@ def test_a_judge_sees_what_was_asked_and_answered_in_bounds_and_not_what_the_app
 
 def test_a_stream_says_the_same_as_the_whole() -> None:
     call = {"index": 0, "id": "1", "function": {"name": "f", "arguments": '{"a"'}}
-    chunks = [
+    chunks: list[dict[str, Any]] = [
         {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hel"}}]},
         {"choices": [{"index": 0, "delta": {"content": "lo"}}]},
         {"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]},
