@@ -91,6 +91,8 @@ class Watching:
         config = desk.config
         targets = dict.fromkeys(target.name for route in config.routes.values() for target in route.targets)
         gone = {*self._targets, *self._backends} - {*targets, *config.backends}
+        self.vitals.save(time.time())
+        self.vitals.forget(gone)
         self._targets = tuple(targets)
         self._backends = _origins(config)
         self._local = {f"{name}/{m}": p for name, models in desk.local.items() for m, p in models.places.items()}

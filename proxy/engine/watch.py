@@ -11,7 +11,7 @@ from proxy.core.vitals.policy import Alerting
 from proxy.core.vitals.share import Share, shared
 from proxy.engine.alerts import Alerts
 from proxy.engine.healths import Healths
-from proxy.engine.vitals import Vitals
+from proxy.engine.vitals import ROUTES, Vitals
 
 WATCHED = frozenset({"down", "rate_limit", "degraded", "failover", "certificate", *LEVELS})
 """The kinds of alerts that are noted here, all of them at each look."""
@@ -82,8 +82,8 @@ class Watch:
     def failovers(self, tick: float) -> None:
         """Routes too many of whose requests needed more than one attempt."""
         for route, counted in self._vitals.take_failovers().items():
-            self._shares.setdefault(route, Share(tick))
-            self._shares[route] = shared(self._shares[route], tick, *counted)
+            if route in self._shares or len(self._shares) < ROUTES:
+                self._shares[route] = shared(self._shares.get(route, Share(tick)), tick, *counted)
         for route in list(self._shares):
             share = self._shares[route] = shared(self._shares[route], tick, 0, 0)
             value, standing = share.value, ("failover", route) in self._alerts.standing
