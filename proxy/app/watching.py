@@ -24,9 +24,9 @@ from proxy.core.vitals.policy import Alerting
 from proxy.engine.alerts import Alert, Alerts
 from proxy.engine.engine import Engine
 from proxy.engine.events import Events
+from proxy.engine.fares import Passed
 from proxy.engine.lane import Lane
 from proxy.engine.probes import Probes, Subject, subjects
-from proxy.engine.fares import Passed
 from proxy.engine.vitals import Vitals
 from proxy.engine.watch import WATCHED, Watch
 from proxy.ledger.stats import Say
