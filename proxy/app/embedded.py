@@ -93,7 +93,7 @@ class Wayline:
         """Requests under way end, with an error for those who wait; ledger and connections are closed."""
         if self._process is None:
             return
-        self._process.draining.active = True
+        self._process.draining.begin()
         for asked in tuple(self._live):
             asked.outbox.leave()
         self._process = self._inside = self._mounted = None

@@ -50,6 +50,7 @@ def test_the_page_shows_and_does_and_takes_no_name_for_markup(tmp_path: Path, ho
         asked = urllib.request.Request(f"{server.base_url}/chat/completions", json.dumps(body).encode(), headers)
         urllib.request.urlopen(asked, timeout=30).close()
         told = page(home, server.url)
+    assert told["allowed"] == [True, True]  # its style and its script, by its own policy
     assert told["before"].startswith("needs a key") and told["hidden"]
     assert "not valid" in told["refused"]
     assert [row[0] for row in told["targets"]] == [f"up/{MARKUP}", "up/good"]
