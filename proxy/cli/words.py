@@ -46,6 +46,8 @@ def _policies(route: Route) -> Iterator[str]:
         yield from _choosing(route.policy)
     if route.reply_model_is_route:
         yield "answers carry the route's name as model"
+    if route.reply_cost:
+        yield "answers say what they cost"
     if route.same_vectors:
         yield "embeddings may fail over: same vectors"
     if route.filtered_goes_elsewhere:

@@ -148,6 +148,7 @@ def _route(
         targets=tuple(targets),
         max_attempts=plain.get("max_attempts", Route("", ()).max_attempts),
         reply_model_is_route=plain.get("reply_model") == "route",
+        reply_cost=plain.get("reply_cost", False),
         same_vectors=plain.get("same_vectors", False),
         filtered_goes_elsewhere=plain.get("on_filter") == "next",
         unsupported=Unsupported(plain.get("unsupported", Unsupported.NEXT.value)),

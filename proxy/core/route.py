@@ -117,6 +117,8 @@ class Route:
     max_attempts: int = 3
     reply_model_is_route: bool = False
     """The answer's `model` is the route's name instead of the one that served (`reply_model: route`)."""
+    reply_cost: bool = False
+    """The answer's `usage` says what it cost, where that is known."""
     same_vectors: bool = False
     """The operator's word that all targets embed into the same space."""
     filtered_goes_elsewhere: bool = False

@@ -19,6 +19,7 @@ from proxy.core.ways import Way
 from proxy.engine.account import finish_of, outcome_of
 from proxy.engine.attempt import Attempt
 from proxy.engine.caller import NOBODY, Caller, Won
+from proxy.engine.costs import with_cost
 from proxy.engine.keys import OF_THE_KEY
 from proxy.engine.lane import Road
 from proxy.engine.mending import Mending, holds_structure
@@ -214,7 +215,10 @@ class Exchange(OnRecord):
         answer = attempt.answer
         self._tell_served()
         if isinstance(answer, Completion | Embedding):
-            self._caller.whole(answer.raw, self._won(attempt, known=True))
+            raw = answer.raw
+            if self.road.route.reply_cost and not attempt.native:
+                raw = with_cost(raw, attempt.usage, self._last_cost)
+            self._caller.whole(raw, self._won(attempt, known=True))
         elif self._mending is not None and attempt.how is not How.FRESH:
             self._caller.close(self._mending.farewell(attempt))
         else:

@@ -9,6 +9,7 @@ from proxy.core.chat import End, Event, Kind
 from proxy.core.dialect import Decoder, Malformed, TooLarge
 from proxy.core.failure import FailureKind
 from proxy.core.seam import MAX_SENT, Diverged, Seam
+from proxy.engine.costs import event_with_cost
 from proxy.engine.story import Story
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class Flow:
                     attempt.first_content = now
             if self._seam is not None:
                 event = self._joined(self._seam, event)
+            elif kind is Kind.USAGE and self._exchange.road.route.reply_cost and event.raw and not attempt.native:
+                event = event_with_cost(event, attempt.lane.target)
             if event.raw:
                 self._sort(event, out)
         self._send(out)

@@ -136,6 +136,13 @@ ROUTE = Table(
             "upstream",
         ),
         Key(
+            "reply_cost",
+            Flag(),
+            "`usage.cost` of an answer says what it cost in US dollars, where that is known; in streams where usage was "
+            "asked for.",
+            _R.reply_cost,
+        ),
+        Key(
             "same_vectors",
             Flag(),
             "Your word that all targets embed into the same space: embeddings may fail over to another model.",

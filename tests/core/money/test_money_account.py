@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from proxy.core.money.account import Account, reserve, settle
 from proxy.core.money.budget import (
@@ -191,7 +191,8 @@ class Fifty(RuleBasedStateMachine):
             assert (each.spent, each.reserved) == (spent[each.begins], held)
 
 
-TestFifty = Fifty.TestCase
-TestFifty.settings = settings(
-    max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+def test_fifty_callers_never_overspend_whatever_they_do() -> None:
+    slow = [HealthCheck.too_slow]
+    run_state_machine_as_test(
+        Fifty, settings=settings(max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=slow)
+    )
