@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
+from proxy.core.failure import FailureKind
 from proxy.core.outcome import Ended, Finish
 from proxy.ops.log_scrub import Scrubber
 
@@ -66,7 +67,7 @@ class JsonLines:
         # Put together by hand, which takes half as long as a dict and its dump: every text in it is quoted already,
         # or one of our own words.
         line = (
-            f'{{"time":"{self._time(began + duration)}","level":"{level_of(status, ended)}","event":"request",'
+            f'{{"time":"{self._time(began + duration)}","level":"{level_of(status, ended, failure)}","event":"request",'
             f'"request_id":{scrub.quoted_id(request_id)},"endpoint":"{endpoint}","route":{scrub.quoted(route)},'
             f'"target":{scrub.quoted(target)},"status":{status},"ended":"{ended._value_}","attempts":{attempts},'
             f'"stream":{"true" if stream else "false"},"duration_s":{duration:.6f}'
@@ -145,7 +146,7 @@ class PrettyLines:
         text = scrub.text("  ".join(parts))
         return self._line(
             finish.started_at + finish.duration,
-            level_of(finish.status, finish.ended),
+            level_of(finish.status, finish.ended, finish.failure),
             str(finish.status),
             text,
             scrub.text(finish.request_id),
@@ -164,10 +165,11 @@ class PrettyLines:
         return line.encode("utf-8", "replace") + b"\n"
 
 
-def level_of(status: int, ended: Ended) -> str:
-    """`error` where we or an upstream failed the client, `warning` where the client did, `info` else."""
+def level_of(status: int, ended: Ended, failure: FailureKind | None) -> str:
+    """`error` where we or an upstream failed the client, `warning` where the client did or a screen cut its answer,
+    `info` else."""
     if status >= 500 or ended is _CUT:
-        return "error"
+        return "warning" if failure is FailureKind.FILTERED else "error"
     return "warning" if 400 <= status != 499 else "info"
 
 

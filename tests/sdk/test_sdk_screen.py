@@ -165,7 +165,17 @@ def test_findings_are_counted_and_nothing_of_a_text_is_in_the_log(screened: Scre
     with pytest.raises(openai.BadRequestError):
         sdk.chat.completions.create(model="chat", messages=said("pipe bomb"))
     assert screened.server.metric("wayline_screened_total", **labels) == before + 1
-    assert "bomb" not in json.dumps(screened.server.log())
+    with sdk.chat.completions.create(model="screened", messages=said("Hi"), stream=True) as stream:
+        list(stream)
+    lines = screened.server.log()
+    assert "bomb" not in json.dumps(lines)
+    assert not [line for line in lines if line["level"] == "error"], "a screen that works is no error"
+
+
+def test_wayline_why_tells_what_was_found_by_which_rule(screened: Screened, sdk: OpenAI) -> None:
+    raw = sdk.chat.completions.with_raw_response.create(model="chat", messages=said("It is hopeless"))
+    told = screened.server.wayline("why", raw.headers["x-request-id"], "--config", str(screened.server.config))
+    assert "screen: input: rule crisis: crisis, high: flag" in told
 
 
 # Quality ----------------------------------------------------------------------------------------------------------
