@@ -79,6 +79,14 @@ class Probing(Sounding):
             self.engine.admission.settle(self, number, outcome)
         self._spent = self._last_cost = outcome.cost
 
+    def _over(self, ended: Ended, failure: Failure | None, status: int) -> None:
+        """As of any exchange, but no caller's request has ended: nobody observes it."""
+        attempt, self._attempt = self._attempt, None
+        self.engine.leave(self)
+        if self.engine.admission is not None:
+            self.engine.admission.leave(self)
+        self._tell(attempt, ended, failure, self._spent)
+
 
 class Probes:
     """One for each process. `adopt` says what is probed; `close` ends it."""

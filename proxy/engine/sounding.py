@@ -18,6 +18,7 @@ from proxy.engine.exchange import Exchange
 from proxy.engine.lane import Lane, Road
 
 if TYPE_CHECKING:
+    from proxy.engine.attempt import Attempt
     from proxy.engine.engine import Engine
 
 ENDPOINT = "test"
@@ -63,6 +64,10 @@ class Sounding(Exchange):
     def _over(self, ended: Ended, failure: Failure | None, status: int) -> None:
         attempt, spent = self._attempt, self._spent
         super()._over(ended, failure, status)
+        self._tell(attempt, ended, failure, spent)
+
+    def _tell(self, attempt: Attempt | None, ended: Ended, failure: Failure | None, spent: Decimal | None) -> None:
+        """Those who wait for its end."""
         if self.done.done():
             return
         if attempt is None:

@@ -39,7 +39,7 @@ FAILURES = ("", *(kind.value for kind in FailureKind))
 STATUSES = (200, 400, 401, 403, 404, 408, 413, 415, 422, 429, 499, 500, 502, 503, 504)
 """Statuses with a series of their own; the others are counted as `other`."""
 ENDPOINTS = (
-    *("chat", "embed", "messages", "count_tokens", "responses", "completions", "test", "probe", "judge"),
+    *("chat", "embed", "messages", "count_tokens", "responses", "completions", "test", "judge"),
     *(relay.name for relay in RELAYS),
 )
 DIRECTIONS = ("input", "output", "cached", "cache_write", "reasoning")

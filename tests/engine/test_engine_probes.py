@@ -220,6 +220,7 @@ def test_a_tiny_completion_is_on_record_with_its_cost_and_teaches_nothing_else()
         assert str(outcome.cost) == "0.000014"
         assert one.vitals.known == {}
         assert one.engine.health == {}
+        assert one.vitals.failovers == {}  # no request has ended
         server.status = 500
         await until(lambda: one.said("failed") >= 1)
         assert one.standing() is Standing.OPEN
