@@ -77,7 +77,7 @@ def test_a_mistake_is_told_with_what_was_expected(text: str, message: str) -> No
 
 
 def test_a_key_may_be_for_a_target_where_requests_may_name_one() -> None:
-    assert good(f"direct: true\nkeys: [{{name: a, {KEY}, routes: [a/m]}}]").keys[0].routes == {"a/m"}
+    assert good(f"direct: true\nkeys: [{{name: a, {KEY}, routes: [a/m]}}]").keys[0].routes == frozenset({"a/m"})
     assert "unknown route" in told(f"keys: [{{name: a, {KEY}, routes: [a/m]}}]")
 
 

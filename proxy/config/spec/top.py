@@ -138,8 +138,8 @@ ROUTE = Table(
         Key(
             "reply_cost",
             Flag(),
-            "`usage.cost` of an answer says what it cost in US dollars, where that is known; in streams where usage was "
-            "asked for.",
+            "`usage.cost` of an answer says what it cost in US dollars, where that is known; in streams where usage "
+            "was asked for.",
             _R.reply_cost,
         ),
         Key(
