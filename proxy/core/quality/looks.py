@@ -10,6 +10,8 @@ from proxy.core.quality.words import common_share, words
 
 _ITEM = re.compile(r"^\s*(?:[-*•+]|\(?\d{1,3}[.)]|[A-Za-z][.)])\s+")
 _LEAK = re.compile(r"<\|[\w ]{2,30}\|>|</s>|\[/?INST\]|<<SYS>>|<(?:start|end)_of_turn>|<unk>")
+_STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ue000-\uf8ff\ufffd]")
+"""Characters that stand for none."""
 _INNER = re.compile(r"[a-z][A-Z]")
 _ENDINGS = frozenset(".!?…:;\"'”’)]}>*`_|~。！？」）»$%")
 _OPEN = (
@@ -91,6 +93,8 @@ def _end(text: str) -> float:
         times = max(4, 24 // length)
         if length * times > len(tail):
             break
+        if tail[-1 - length] != tail[-1]:
+            continue
         piece = tail[-length:]
         if tail.endswith(piece * times) and any(char.isalnum() for char in piece):
             return 0.1
@@ -100,10 +104,7 @@ def _end(text: str) -> float:
 def garbled(text: str, found: list[str]) -> bool:
     """It is no language: characters that stand for none, words run together, or none of the words that hold
     sentences together."""
-    strange = sum(
-        char == "\ufffd" or (char < " " and char not in "\n\r\t") or "\ue000" <= char <= "\uf8ff" for char in text
-    )
-    if strange > max(2, len(text) / 200):
+    if len(_STRANGE.findall(text)) > max(2, len(text) / 200):
         return True
     _, prose, open_ = blocks(text)
     if len(found) < 20 or open_:

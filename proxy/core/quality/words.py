@@ -26,8 +26,11 @@ _COMMON = {
     "nl": "de het een en van is dat op te in zijn met voor niet aan er om ook als dan maar bij of uit nog naar heeft "
     "hij ze wordt door over deze werd kan wel geen zo wat hoe",
 }
-_BY_LANGUAGE = {language: frozenset(words.split()) for language, words in _COMMON.items()}
-COMMON = frozenset().union(*_BY_LANGUAGE.values())
+COMMON = frozenset(word for words in _COMMON.values() for word in words.split())
+_LANGUAGES = {word: tuple(language for language, words in _COMMON.items() if word in words.split()) for word in COMMON}
+"""Those in which a word is common."""
+_LOOKED_AT = 300
+"""Words, and seven times as many letters, by which a language is told."""
 _INSTRUCTIONS = (
     "write explain describe give list tell name make create please show want need help example examples briefly short "
     "answer question sentence sentences word words using following text what which where why how does summarize "
@@ -41,6 +44,7 @@ _SCRIPTS = (
     *(("greek", 0x0370, 0x03FF), ("arabic", 0x0600, 0x06FF), ("hebrew", 0x0590, 0x05FF), ("thai", 0x0E00, 0x0E7F)),
     ("devanagari", 0x0900, 0x097F),
 )
+_BEYOND_LATIN = re.compile("[\u0370-\u1dff\u2c00-\ud7ff]")
 LEAST = 3
 """Common words that an answer must have before its language is named."""
 
@@ -76,7 +80,10 @@ def language(text: str, found: list[str], least: int = LEAST) -> str:
     script = _script(text)
     if script:
         return script
-    counts = {one: sum(word in common for word in found) for one, common in _BY_LANGUAGE.items()}
+    counts = dict.fromkeys(_COMMON, 0)
+    for word in found[:_LOOKED_AT]:
+        for one in _LANGUAGES.get(word, ()):
+            counts[one] += 1
     best = max(counts, key=lambda one: counts[one])
     second = max(count for one, count in counts.items() if one != best)
     return best if counts[best] >= least and counts[best] >= 1.4 * second else ""
@@ -84,7 +91,10 @@ def language(text: str, found: list[str], least: int = LEAST) -> str:
 
 def _script(text: str) -> str:
     """Of most letters; empty for Latin. Japanese is told by any kana."""
-    letters = [ord(char) for char in text[:2000] if char.isalpha()]
+    text = text[: 7 * _LOOKED_AT]
+    if _BEYOND_LATIN.search(text) is None:
+        return ""
+    letters = [ord(char) for char in text if char.isalpha()]
     counts = {name: sum(first <= code <= last for code in letters) for name, first, last in _SCRIPTS}
     if counts["kana"] and counts["kana"] + counts["han"] > len(letters) / 2:
         return "kana"
