@@ -85,7 +85,7 @@ class Probing(Sounding):
         self.engine.leave(self)
         if self.engine.admission is not None:
             self.engine.admission.leave(self)
-        self._tell(attempt, ended, failure, self._spent)
+        self._sounded(attempt, ended, failure, self._spent)
 
 
 class Probes:

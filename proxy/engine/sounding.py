@@ -64,9 +64,9 @@ class Sounding(Exchange):
     def _over(self, ended: Ended, failure: Failure | None, status: int) -> None:
         attempt, spent = self._attempt, self._spent
         super()._over(ended, failure, status)
-        self._tell(attempt, ended, failure, spent)
+        self._sounded(attempt, ended, failure, spent)
 
-    def _tell(self, attempt: Attempt | None, ended: Ended, failure: Failure | None, spent: Decimal | None) -> None:
+    def _sounded(self, attempt: Attempt | None, ended: Ended, failure: Failure | None, spent: Decimal | None) -> None:
         """Those who wait for its end."""
         if self.done.done():
             return
