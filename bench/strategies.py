@@ -188,7 +188,6 @@ def run(names: Sequence[str], seconds: float) -> dict[str, Any]:
     """All of it, as JSON says it."""
     asks = traffic(seconds)
     results: dict[str, Any] = {}
-    before = os.getloadavg()[0]
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strategies-")))
         one, other = stack.enter_context(llamas(directory))
@@ -201,10 +200,10 @@ def run(names: Sequence[str], seconds: float) -> dict[str, Any]:
             words = {"directory": here, "llama": one.port, "single": other.port, "flaky": flaky, "sure": sure}
             strategy = "\n    ".join((name, *STRATEGIES[name]))
             results[name] = plain_tally(measured(here, CONFIG.format(name=NAME, strategy=strategy, **words), asks))
+            results[name]["load"] = os.getloadavg()[0]
             print(f"{name}: {results[name]['served']} of {len(asks)} served", flush=True)
     kinds = {"llama": f"{one.kind}, {one.slots} slots", "single": f"{other.kind}, {other.slots} slot"}
-    on = {**machine(), "load_before": before}
-    return {"machine": on, "seconds": seconds, "requests": len(asks), "llamas": kinds, "results": results}
+    return {"machine": machine(), "seconds": seconds, "requests": len(asks), "llamas": kinds, "results": results}
 
 
 def _warm(*servers: Llama) -> None:

@@ -16,9 +16,10 @@ FIRST = "order"
 def section(document: Mapping[str, Any]) -> str:
     """With what it was measured on."""
     on, kinds = document["machine"], document["llamas"]
+    loads = [one["load"] for one in document["results"].values()]
     words = (
-        f"`python -m bench.strategies` on {on['date'][:10]}, {on['cores']} cores, load {on['load_before']:.1f} before "
-        f"it began: {document['requests']} requests in {document['seconds']:g} s with each strategy. *llama* "
+        f"`python -m bench.strategies` on {on['date'][:10]}, {on['cores']} cores with a load of {min(loads):.1f} to "
+        f"{max(loads):.1f}: {document['requests']} requests in {document['seconds']:g} s with each strategy. *llama* "
         f"({kinds['llama']}) and *single* ({kinds['single']}) are real llama.cpp servers with SmolLM2-135M at $0.02 a "
         "million tokens in and $0.05 out, with 4 and 2 places; *flaky* ($0.10, $0.40) is quick and fails once in six, "
         "*sure* ($2.50, $10) never does. In brackets against `order`."
