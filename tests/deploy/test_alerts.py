@@ -20,6 +20,7 @@ LABELS: dict[str, set[str]] = {
     "up": {"job"},
     # Readings of the moment: that they are there is seen on the running image.
     "wayline_target_up": {"target"},
+    "wayline_alert": {"kind", "subject"},
     "wayline_config_valid": set(),
     "wayline_ledger_lost_total": set(),
     "wayline_ledger_durable": set(),
