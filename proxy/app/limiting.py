@@ -11,6 +11,7 @@ from proxy.config.values import Config
 from proxy.core.limiting.values import WEIGHTS, Limits
 from proxy.engine.admission import Admission
 from proxy.engine.engine import Engine
+from proxy.engine.gate import Gates
 from proxy.engine.limiter import Limiter, Terms
 from proxy.ops.metrics_gauges import Gauge
 
@@ -38,7 +39,8 @@ class Callers(Protocol):
 class Limiting:
     """Brings limits into force as soon as there is one, and keeps them so."""
 
-    def __init__(self, config: Config, engine: Engine, callers: Callers) -> None:
+    def __init__(self, config: Config, engine: Engine, callers: Callers, gates: Gates) -> None:
+        self._gates = gates
         self._config = config
         self._engine = engine
         self._callers = callers
@@ -108,6 +110,9 @@ class Limiting:
         used = "The most that is used of a limit of this target's, or of its backend's: 1 is all of it."
         for name, share in limiter.used(now):
             yield Gauge("wayline_limit_used_ratio", used, share, (("subject", name),), "max")
+        found = "Requests in flight that a target or backend is found to carry."
+        for name, limit in self._gates.found():
+            yield Gauge("wayline_concurrency_limit", found, float(limit), (("subject", name),), "max")
 
 
 def terms_of(config: Config) -> Terms:

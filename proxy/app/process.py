@@ -111,7 +111,7 @@ class Process:
         self.callers.adopt(config.keys)
         self.spending = Spending(config, self.engine, self.callers, log.event, past, shared)
         self.spending.on_passed = self.watching.passed
-        self.limiting = Limiting(config, self.engine, self.callers)
+        self.limiting = Limiting(config, self.engine, self.callers, desk.gates)
         self.rating = Rating(
             lambda: self.runtime.desk.config,
             self.engine,

@@ -56,5 +56,9 @@ class Gates:
             gate = self._known[name] = Gate()
         return gate
 
+    def found(self) -> list[tuple[str, int]]:
+        """The limits that are found, not given, by name."""
+        return [(name, gate.limit or 0) for name, gate in sorted(self._known.items()) if gate.adaptive is not None]
+
     def __len__(self) -> int:
         return len(self._known)

@@ -22,12 +22,16 @@ ERRORS = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
 METRICS = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
 SOMETIMES = {
     "wayline_key_cooldown_seconds",  # with `api_keys`
-    "wayline_alert",  # when one was raised
-    "wayline_alerts_raised_total",
+    "wayline_alerts_raised_total",  # when one was raised
     "wayline_probes_total",  # when one was made
     "wayline_quality",  # with `quality`, or when a caller rated an answer
     "wayline_rated_answers_total",
     "wayline_screened_total",  # with `screen`
+    "wayline_queue_depth",  # with `limits` or `queue`
+    "wayline_queue_requests_total",
+    "wayline_queue_seconds_total",
+    "wayline_limit_used_ratio",
+    "wayline_concurrency_limit",  # with `concurrency: adaptive`
 }
 """Metrics that the README's server does not have."""
 
@@ -56,8 +60,9 @@ def test_every_refusal_of_a_request_is_told_and_no_other() -> None:
     refusals.append(unclear)
     codes = {(each.status, orjson.loads(each.body)["error"]["code"] or "-") for each in refusals}
     told = {(int(status), code.strip("`")) for status, code in re.findall(r"^\| (\d+) \| (\S+) \|", ERRORS, re.M)}
-    # the site's own, which Starlette finds, and the engine's, where a target's reasons are told
-    assert told == codes | {(404, "not_found"), (400, "no_target_fits")}
+    # the site's own, which Starlette finds, and the engine's, where a target's reasons are told, or our own limits
+    limits = {(429, "rate_limit_exceeded"), (429, "request_too_large"), (503, "queue_full")}
+    assert told == codes | {(404, "not_found"), (400, "no_target_fits")} | limits
 
 
 def test_every_kind_of_failure_has_its_row() -> None:
