@@ -50,6 +50,7 @@ def read_form(body: bytes, content_type: str) -> Form:
     """Raises `BadForm`."""
     boundary = _boundary(content_type)
     delimiter = b"\r\n--" + boundary
+    _no_other_lines(body, delimiter[2:])
     fields: dict[str, str] = {}
     span = (0, 0)
     at = _first(body, delimiter[2:])
@@ -102,6 +103,16 @@ def _first(body: bytes, dashes: bytes) -> int:
     if not body.startswith(dashes):
         raise BadForm("The body does not begin with the boundary that its content type names.")
     return _line_end(body, len(dashes))
+
+
+def _no_other_lines(body: bytes, dashes: bytes) -> None:
+    """Some readers take a boundary for one that stands behind half a line break."""
+    at = body.find(dashes, 1)
+    while at > 0:
+        before = body[max(at - 2, 0) : at]
+        if before[-1:] == b"\r" or (before[-1:] == b"\n" and before != b"\r\n"):
+            raise BadForm("A boundary of the form stands behind half a line break.")
+        at = body.find(dashes, at + 1)
 
 
 def _line_end(body: bytes, at: int) -> int:

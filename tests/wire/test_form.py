@@ -102,6 +102,8 @@ def test_a_type_without_one_good_boundary_is_refused(kind: str) -> None:
         ("a folded line", form(part("a", b"x", '\r\n ; name="model"'))),
         ("a coded part", form(part("a", b"x", "\r\nContent-Transfer-Encoding: base64"))),
         ("a boundary among headers", form(part("a", b"x", "\r\n--b0: x"))),
+        ("a boundary behind a line feed", form(part("a", b"x\n--b0\r\nContent-Disposition: form-data\r\n\r\n"))),
+        ("a boundary behind a carriage return", form(part("a", b"x\r--b0--"))),
         ("a long name of a model", form(part("model", b"m" * 2000))),
         ("a model that is no text", form(part("model", b"\xff"))),
         ("more parts than there may be", form(*[part("a")] * (MAX_PARTS + 1))),
