@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from proxy.config.databases import keys_in
 from proxy.config.values import Config
 
 QUESTION = "Name the capital of France."
@@ -30,9 +31,10 @@ def greeting(config: Config, host: str, port: int, trouble: Iterable[str] = ()) 
     if route is None:
         lines.append("  no route has a target that is configured: see `wayline check`")
         return "\n".join(lines)
-    key = ' -H "Authorization: Bearer $WAYLINE_KEY"' if config.keys else ""
+    keyed = bool(config.keys) or keys_in(config.state)
+    key = ' -H "Authorization: Bearer $WAYLINE_KEY"' if keyed else ""
     body = f'{{"model": "{route}", "messages": [{{"role": "user", "content": "{QUESTION}"}}]}}'
-    python_key = 'os.environ["WAYLINE_KEY"]' if config.keys else '"none"'
+    python_key = 'os.environ["WAYLINE_KEY"]' if keyed else '"none"'
     lines += [
         "",
         f"  curl {base}/v1/chat/completions -H 'content-type: application/json'{key} \\",

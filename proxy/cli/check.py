@@ -11,6 +11,7 @@ import click
 
 from proxy.app.custom import function_of
 from proxy.cli.picture import picture, plain
+from proxy.config.databases import keys_in
 from proxy.config.load import load_file
 from proxy.config.prices import price_targets
 from proxy.config.problem import Mark, Problem, Problems, in_order
@@ -46,7 +47,7 @@ def run(path: Path, *, as_json: bool, colour: bool) -> int:
     if as_json:
         click.echo(json.dumps({"ok": True, **_facts(config)}, indent=2))
         return 0
-    for line in picture(config, paint if colour else plain):
+    for line in picture(config, paint if colour else plain, keyed=keys_in(config.state)):
         click.echo(line, color=colour)
     if warning:
         click.echo(f"warning: {warning}", err=True)

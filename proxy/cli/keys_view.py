@@ -9,8 +9,8 @@ from typing import Any
 
 from proxy.config.values import CallerKey
 from proxy.core.key import EXPIRED, Key
-from proxy.core.money.budget import OnExceeded, dollars
-from proxy.core.money.words import TIMES
+from proxy.core.money.budget import dollars
+from proxy.core.money.words import much_and_then
 from proxy.state.keys import Row
 
 WIDTH = 100
@@ -36,9 +36,7 @@ def lines(rows: Iterable[Row], own: Iterable[CallerKey], now: float) -> Iterator
 def may(key: Key) -> str:
     """What it may do, in words."""
     parts = [] if key.routes is None else [_several("route", sorted(key.routes))]
-    for budget in key.budgets:
-        then = "" if budget.on_exceeded is OnExceeded.REFUSE else f", then {budget.on_exceeded.value}"
-        parts.append(f"{dollars(budget.amount)}{TIMES[budget.per]}{then}")
+    parts += map(much_and_then, key.budgets)
     parts += [rate.words() for rate in key.limits.rates]
     if key.limits.concurrency is not None:
         parts.append(f"{key.limits.concurrency} at once")

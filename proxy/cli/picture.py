@@ -11,6 +11,8 @@ from proxy.config.address import is_loopback
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.values import Backend, Config
 from proxy.config.variables import why_missing
+from proxy.core.money.budget import Budget, Scope
+from proxy.core.money.words import much_and_then, whose
 from proxy.core.price import Price
 from proxy.core.route import Route, Target
 
@@ -28,15 +30,15 @@ def plain(text: str, _role: str) -> str:
     return text
 
 
-def picture(config: Config, paint: Paint) -> Iterator[str]:
-    """The lines."""
+def picture(config: Config, paint: Paint, *, keyed: bool = False) -> Iterator[str]:
+    """The lines. `keyed`: callers' keys stand in the database."""
     used = sum(not b.missing for b in config.backends.values())
     routes = len(config.routes)
     yield paint(_cut(f"{config.source} is fine", WIDTH), "head") + (
         f": {routes} route{'s' * (routes != 1)}, {used} of {len(config.backends)} backends in use"
     )
     yield ""
-    yield from _front(config)
+    yield from _front(config, keyed=keyed)
     yield ""
     yield paint("backends", "head")
     width = _width(config.backends)
@@ -49,18 +51,33 @@ def picture(config: Config, paint: Paint) -> Iterator[str]:
         yield from _route(config, route, paint)
 
 
-def _front(config: Config) -> Iterator[str]:
+def _front(config: Config, *, keyed: bool) -> Iterator[str]:
     listen = config.listen
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
-    callers = f"{len(config.keys)} keys of callers" if len(config.keys) > 1 else "1 key of a caller"
-    yield f"listen   http://{host}:{listen.port}, {callers if config.keys else 'no keys asked for'}" + (
+    yield f"listen   http://{host}:{listen.port}, {_callers(config, keyed=keyed)}" + (
         " (only this machine reaches it)" if is_loopback(listen.host) else ""
     )
     yield f"ledger   {_cut(config.ledger, WIDTH - 9) if config.ledger else 'none: nothing is put on record'}"
+    if keyed and config.keys:
+        yield "keys     and those of the database (`wayline keys list`)"
+    money = [f"{whose(*of)} {much_and_then(budget)}" for of, given in _budgets(config) for budget in given]
+    if money:
+        yield from textwrap.wrap(f"budgets  {'; '.join(money)}", WIDTH, subsequent_indent=" " * 9)
     if config.cors:
         yield _cut(f"cors     {', '.join(config.cors.origins)}", WIDTH)
     if config.direct:
         yield "direct   backend/model may be asked for by name"
+
+
+def _callers(config: Config, *, keyed: bool) -> str:
+    if not config.keys:
+        return "keys of the database" if keyed else "no keys asked for"
+    return f"{len(config.keys)} keys of callers" if len(config.keys) > 1 else "1 key of a caller"
+
+
+def _budgets(config: Config) -> Iterator[tuple[tuple[Scope, str], tuple[Budget, ...]]]:
+    yield from config.budgets.budgets.items()
+    yield from (((Scope.KEY, key.name), key.budgets) for key in config.keys)
 
 
 def _backend(backend: Backend, width: int, kinds: int, paint: Paint) -> Iterator[str]:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from proxy.core.money.account import Standing
-from proxy.core.money.budget import Scope as Owner
 from proxy.core.money.budget import dollars
-from proxy.core.money.words import much
+from proxy.core.money.words import much, whose
 from proxy.core.told import Note
 from proxy.engine.purses import Purses
 from proxy.engine.scopes import Scope
@@ -37,10 +36,9 @@ def _taken(scope: Scope, now: float) -> Iterator[str]:
 
 
 def _whose(one: Standing) -> str:
-    owned = one.owned
-    return "all requests" if owned.scope is Owner.ALL else f"{owned.scope.value} '{owned.name}'"
+    return whose(one.owned.scope, one.owned.name)
 
 
 def _spent(one: Standing) -> str:
     reserved = f", {dollars(one.reserved)} more reserved" if one.reserved else ""
-    return f"{dollars(one.spent)} of {much(one)} spent{reserved}"
+    return f"{dollars(one.spent)} of {much(one.budget)} spent{reserved}"

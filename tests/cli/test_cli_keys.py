@@ -150,3 +150,15 @@ def test_a_database_can_be_named_itself(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     with closing(open_database(path, busy=1.0)) as db:
         assert [row.key.name for row in keys.rows(db)] == ["alice"]
+
+
+def test_what_is_checked_tells_of_keys_and_budgets(file: Path) -> None:
+    text = file.read_text().replace("chat: {targets: [a/m]}", "chat: {targets: [a/m], budgets: [10/day]}")
+    file.write_text(text + "budgets: {all: [{amount: 500, per: month, on_exceeded: cheaper}]}\n")
+    assert run(file, "add", "me").exit_code == 0
+    told = CliRunner().invoke(wayline, ["check", str(file)]).stdout
+    assert "1 key of a caller" in told
+    assert "keys     and those of the database (`wayline keys list`)\n" in told
+    assert "budgets  all requests $500 a month, then cheaper; route 'chat' $10 a day\n" in told
+    file.write_text(text.replace('keys: [{name: ci, key: "0123456789", routes: [small]}]', ""))
+    assert "keys of the database" in CliRunner().invoke(wayline, ["check", str(file)]).stdout

@@ -7,7 +7,7 @@ from time import gmtime, strftime
 
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.money.account import Standing
-from proxy.core.money.budget import Owned, Per, Scope, dollars
+from proxy.core.money.budget import Budget, OnExceeded, Owned, Per, Scope, dollars
 
 SOON = 1.0
 """Seconds after which it is worth another try where money is only reserved: requests that are under way give most of it
@@ -21,18 +21,20 @@ TIMES = {
 }
 
 
-def whose(owned: Owned) -> str:
-    """`the budget of key 'alice'`."""
-    return (
-        "the budget of all requests"
-        if owned.scope is Scope.ALL
-        else f"the budget of {owned.scope.value} '{owned.name}'"
-    )
+def whose(scope: Scope, name: str) -> str:
+    """`key 'alice'`."""
+    return "all requests" if scope is Scope.ALL else f"{scope.value} '{name}'"
 
 
-def much(stands: Standing) -> str:
+def much(budget: Budget) -> str:
     """`$5 a day`."""
-    return dollars(stands.budget.amount) + TIMES[stands.budget.per]
+    return dollars(budget.amount) + TIMES[budget.per]
+
+
+def much_and_then(budget: Budget) -> str:
+    """`$5 a day, then cheaper`: with what follows, where that is no refusal."""
+    then = "" if budget.on_exceeded is OnExceeded.REFUSE else f", then {budget.on_exceeded.value}"
+    return much(budget) + then
 
 
 def until(ends: float) -> str:
@@ -66,15 +68,19 @@ def say_how_long(stands: Standing, cost: int | None, tokens: int, target: str) -
 
 def unpriced(owned: Owned, target: str) -> Failure:
     """Nobody knows what the target costs."""
-    message = f"{whose(owned).capitalize()} holds for this request, and the price of {target} is not known."
+    message = f"{_budget(owned)} holds for this request, and the price of {target} is not known."
     return Failure(FailureKind.UNBOUNDED, message, code="price_unknown", ours=True)
 
 
 def unbounded(owned: Owned, target: str) -> Failure:
     """Nobody knows what this request costs there at most."""
-    message = f"{whose(owned).capitalize()} holds for this request, and what it costs at {target} has no bound."
+    message = f"{_budget(owned)} holds for this request, and what it costs at {target} has no bound."
     return Failure(FailureKind.UNBOUNDED, message, code="cost_unbounded", ours=True)
 
 
 def _head(stands: Standing) -> str:
-    return f"{whose(stands.owned).capitalize()} is {much(stands)}"
+    return f"{_budget(stands.owned)} is {much(stands.budget)}"
+
+
+def _budget(owned: Owned) -> str:
+    return f"The budget of {whose(owned.scope, owned.name)}"
