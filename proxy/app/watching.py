@@ -263,9 +263,10 @@ class Watching:
         for target in self._targets:
             help_ = "How well it is, from 0 to 100 (docs/health.md)."
             yield Gauge("wayline_target_health_score", help_, self.vitals.score(target), (("target", target),), "min")
-        for kind, subject in self.alerts.told:
+        # That a target is not down is told too, so that there is something to be asked for from the start.
+        for kind, subject in dict.fromkeys((*(("down", target) for target in self._targets), *self.alerts.told)):
             raised = float((kind, subject) in self.alerts.standing)
-            help_ = "1: it is raised; 0: it was, and is cleared."
+            help_ = "1: it is raised; 0: it is not."
             yield Gauge("wayline_alert", help_, raised, (("kind", kind), ("subject", subject)), "max")
         for kind, count in self.alerts.raised.items():
             yield Gauge("wayline_alerts_raised", "Alerts raised so far.", float(count), (("kind", kind),), total=True)
