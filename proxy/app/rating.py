@@ -16,7 +16,7 @@ from proxy.engine.judging import Judge
 from proxy.engine.lane import Road
 from proxy.ledger.rated import Answered, answered
 from proxy.ledger.schema import LedgerError
-from proxy.ops.feedback import Busy, Opinion
+from proxy.ops.feedback import Busy, Off, Opinion
 from proxy.ops.metrics_gauges import Gauge
 from proxy.state.state import State
 
@@ -88,11 +88,11 @@ class Rating:
 
     async def take(self, caller: str, opinion: Opinion) -> str | None:
         """A rating by that caller. A second one of the same request takes the place of the first on record, and counts
-        no further. `None`: no such request. Raises `Busy`."""
+        no further. `None`: no such request. Raises `Busy`, and `Off` where there is no place for ratings."""
         config = self._config()
         feedback, state = config.feedback, self._state
         if feedback is None or state is None or config.ledger is None:
-            return None
+            raise Off
         if self._looking >= LOOKING:
             raise Busy
         self._looking += 1

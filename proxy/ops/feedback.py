@@ -35,11 +35,15 @@ class Wrong(ValueError):
 
 Take = Callable[[str, Opinion], Awaitable[str | None]]
 """The caller's name and what it thinks, to the target that it spoke of; `None`: no such request of its is known.
-Raises `Busy`."""
+Raises `Busy`, `Off`."""
 
 
 class Busy(Exception):
     """Too many at once."""
+
+
+class Off(Exception):
+    """None are taken."""
 
 
 class FeedbackPage:
@@ -59,6 +63,8 @@ class FeedbackPage:
             target = await self._take(caller, opinion)
         except Wrong as wrong:
             return _error(400, str(wrong), None, wrong.param)
+        except Off:
+            return _error(404, "Ratings are not taken here.", "feedback_off", None)
         except Busy:
             told = _error(503, "Too many ratings at once.", "feedback_busy", None)
             told.headers["retry-after"] = "1"

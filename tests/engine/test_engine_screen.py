@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core.chat import Native
+from proxy.core.chat import ChatRequest, Native
 from proxy.core.failure import FailureKind
 from proxy.core.outcome import Ended
+from proxy.engine.attending import LARGE
 from tests.engine.attentive import Attentive, moderated, reasons, told
-from tests.engine.stage import DONE, answer, finish, until, word
+from tests.engine.stage import DONE, Client, answer, finish, until, word
 
 Story = Callable[[Callable[[], None]], None]
 BOMB = {"category": "weapons", "terms": ["pipe bomb"]}
@@ -54,6 +55,21 @@ def test_what_the_application_itself_says_is_not_screened(on_loop: Story) -> Non
         assert len(stage.flights) == 1
 
     on_loop(story)
+
+
+def test_a_large_request_is_looked_through_beside_the_others() -> None:
+    async def story() -> None:
+        stage = Attentive(screen={"input": [BOMB]})
+        body = {"model": "chat", "messages": [{"role": "user", "content": "x " * LARGE + "pipe bomb"}]}
+        road, client = stage.roads.find("chat"), Client()
+        assert road is not None
+        request = ChatRequest(json.dumps(body).encode(), body, "chat", False, False)
+        stage.engine.exchange(road, request, client, "r", "").start()
+        assert not client.ends
+        await until(lambda: bool(client.ends))
+        assert client.ends == ["refused"] and not stage.flights
+
+    asyncio.run(story())
 
 
 def test_what_a_tool_brings_in_is_screened(on_loop: Story) -> None:

@@ -46,7 +46,8 @@ def _of_choice(index: int, said: Mapping[str, Any]) -> Iterator[Piece]:
         for text in _texts(said.get(name)):
             yield (index, name), text
     calls = said.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
+    old = {"function": said.get("function_call")}
+    for call in calls if isinstance(calls, list) else (old,):
         function = call.get("function") if isinstance(call, dict) else None
         given = function.get("arguments") if isinstance(function, dict) else None
         if isinstance(given, str) and given:

@@ -1,0 +1,74 @@
+"""What judges spend is one sum over workers and restarts; ratings are taken where there is a place for them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from proxy.app.rating import LOOKING, Rating
+from proxy.ops.feedback import Busy, Off, Opinion
+from proxy.state.state import State
+from tests.engine.attentive import Attentive
+
+TODAY = 20_000
+
+
+def quiet(level: str, name: str, /, **fields: object) -> None:
+    """Says nothing."""
+
+
+def rating(stage: Attentive, state: State | None) -> Rating:
+    """One worker's."""
+    return Rating(lambda: stage.config, stage.engine, stage.roads.find, lambda *_, **__: None, quiet, state)
+
+
+def test_what_a_judge_spent_is_known_to_all_workers_and_the_next_day_is_a_new_one(tmp_path: Path) -> None:
+    async def story() -> None:
+        state = State(tmp_path / "state.db", quiet)
+        one, other = rating(Attentive(), state), rating(Attentive(), state)
+        one.spend("judge", TODAY, Decimal("0.25"))
+        assert one.spent("judge", TODAY) >= Decimal("0.25"), "at once"
+        other.spend("judge", TODAY, Decimal("0.5"))
+        await state.written()
+        for worker in (one, other, rating(Attentive(), state)):
+            assert Decimal("0.75") <= worker.spent("judge", TODAY) < Decimal("0.7501")
+            assert worker.spent("judge", TODAY + 1) == 0 == worker.spent("another", TODAY)
+        await state.close()
+
+    asyncio.run(story())
+
+
+def test_without_a_database_a_worker_knows_its_own() -> None:
+    one = rating(Attentive(), None)
+    one.spend("judge", TODAY, Decimal("0.25"))
+    assert one.spent("judge", TODAY) == Decimal("0.25")
+
+
+def test_without_a_place_for_ratings_none_is_taken() -> None:
+    async def story() -> None:
+        with pytest.raises(Off):
+            await rating(Attentive(), None).take("ann", Opinion("r", 1.0, ""))
+
+    asyncio.run(story())
+
+
+def test_too_many_ratings_at_once_are_told_to_come_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        state, stage, said = State(tmp_path / "state.db", quiet), Attentive(), list[str]()
+        config = replace(stage.config, ledger=str(tmp_path / "none.db"))
+
+        def say(level: str, name: str, /, **fields: object) -> None:
+            said.append(name)
+
+        one = Rating(lambda: config, stage.engine, stage.roads.find, lambda *_, **__: None, say, state)
+        asked = [one.take("ann", Opinion(f"r{n}", 1.0, "")) for n in range(LOOKING + 5)]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert all(isinstance(each, Busy) for each in found)
+        assert said == ["feedback.unreadable"] * LOOKING, "those beyond the bound look into no ledger"
+        await state.close()
+
+    asyncio.run(story())
