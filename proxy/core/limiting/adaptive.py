@@ -25,6 +25,8 @@ CUT = 0.7
 """What is left of the limit after a refusal."""
 PROBE_EVERY = 500
 """Samples between two halvings."""
+FIRST_PROBE = 5 * BLOCK
+"""Samples before the first one."""
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 
 
@@ -96,8 +98,8 @@ class Found(NamedTuple):
 
 
 def begin(spec: Adaptive) -> Found:
-    """Nothing is known."""
-    return Found(float(min(max(spec.start, spec.min), spec.max)))
+    """Nothing is known: it is halved soon, in case that it begins too high."""
+    return Found(float(min(max(spec.start, spec.min), spec.max)), samples=PROBE_EVERY - FIRST_PROBE)
 
 
 def learn(found: Found, spec: Adaptive, sample: Sample, now: float) -> Found:
