@@ -130,8 +130,8 @@ class Purses:
     # What others look at -----------------------------------------------------------------------------------------
 
     def standings(self) -> list[Standing]:
-        """Every account that was used since the start."""
-        return self._standings(list(self._accounts.values()))
+        """Every account that was used since the start and whose budget still holds."""
+        return self._standings([account for owned, account in self._accounts.items() if self._holds(owned)])
 
     def standings_of(self, exchange: Exchange, backend: str) -> list[Standing]:
         """Those that hold for this exchange at this backend."""
@@ -161,6 +161,11 @@ class Purses:
         held.reserved += amount
         held.attempts[number] = (amount, accounts, now)
         return None
+
+    def _holds(self, owned: Owned) -> bool:
+        scope, name, per = owned
+        given = self._of_key(name) if scope is Scope.KEY else self._terms.budgets.get((scope, name), ())
+        return any(budget.per is per for budget in given)
 
     def _settle(self, accounts: Sequence[Account], held: int, paid: int, at: float) -> None:
         self._load(accounts)

@@ -309,6 +309,8 @@ def test_another_amount_comes_into_force_with_what_was_spent(on_loop: Story) -> 
         money.purses.adopt(Terms(for_all("0.004/day")))
         assert money.ask().client.failure is None
         assert money.stands() == (0.0, 0.004)
+        money.purses.adopt(Terms({}))
+        assert money.purses.standings() == []
 
     on_loop(story)
 
