@@ -75,9 +75,10 @@ class CoolAsk(TypedDict):
 
 
 class Stands(TypedDict):
-    """The target as it is now, in this worker."""
+    """The target as it is now."""
 
     target: TargetState
+    all_workers: Annotated[bool, "It holds in all of them within 2 s, and over a restart; false: without `state`."]
 
 
 class Reloaded(TypedDict):
@@ -122,7 +123,7 @@ class Act:
                 "POST",
                 at + "/cool",
                 "coolTarget",
-                "Leave it alone for some time, in this worker.",
+                "Leave it alone for some time.",
                 self.cool,
                 Stands,
                 takes=CoolAsk,
@@ -132,7 +133,7 @@ class Act:
                 "POST",
                 at + "/restore",
                 "restoreTarget",
-                "Take it for well again, in this worker.",
+                "Take it for well again.",
                 self.restore,
                 Stands,
                 about=ABOUT,
@@ -153,28 +154,24 @@ class Act:
 
     def cool(self, ask: Ask) -> Stands:
         lane, routes = self._lane(ask)
-        seconds, name, now = ask.body["seconds"], lane.target.name, time.monotonic()
+        seconds, name = ask.body["seconds"], lane.target.name
         if not 0 < seconds <= LONGEST:
             raise Refused(
                 400, f"'seconds' must be more than 0, {LONGEST:g} at most.", "invalid_request", param="seconds"
             )
-        self._look.cooled[name] = now + seconds
-        self._process.engine.cool(name, now + seconds, now)
+        self._process.by_hand.cool(lane, seconds)
         self._process.log.event("warning", "target.cooled", target=name, for_s=seconds)
-        self._process.events.tell("target", target=name, state="cooled", for_s=seconds)
-        return {"target": self._look.target(lane, routes, now)}
+        return self._stands(lane, routes)
 
     def restore(self, ask: Ask) -> Stands:
         lane, routes = self._lane(ask)
-        name, engine = lane.target.name, self._process.engine
-        self._look.cooled.pop(name, None)
-        engine.restore(lane)
-        measured = engine.choices.measured.get(name)
-        if measured is not None:
-            engine.choices.measured[name] = measured._replace(in_a_row=0, failed_at=-1e9)
-        self._process.log.event("info", "target.restored", target=name)
-        self._process.events.tell("target", target=name, state="restored")
-        return {"target": self._look.target(lane, routes, time.monotonic())}
+        self._process.by_hand.restore(lane)
+        self._process.log.event("info", "target.restored", target=lane.target.name)
+        return self._stands(lane, routes)
+
+    def _stands(self, lane: Lane, routes: list[str]) -> Stands:
+        target = self._look.target(lane, routes, time.monotonic())
+        return {"target": target, "all_workers": self._process.by_hand.shared}
 
     async def reload(self, ask: Ask) -> Reloaded:
         process = self._process

@@ -164,8 +164,6 @@ class Look:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self.cooled: dict[str, float] = {}
-        """Until when an operator wants targets left alone, on the engine's clock."""
 
     def actions(self) -> list[Action]:
         """For the table."""
@@ -285,7 +283,7 @@ class Look:
             "ready": stands <= Standing.PROBE and place.state in ("idle", "ready") and not _full(own, backend),
             "health": WORDS[stands],
             "cause": None if health.cause is None or stands is Standing.WELL else health.cause.value,
-            "by_hand": stands is Standing.COOLING and self.cooled.get(target.name) == health.cool_until,
+            "by_hand": stands is Standing.COOLING and self._process.by_hand.until.get(target.name) == health.cool_until,
             "for_s": _for(health, stands, now),
             "failures_in_a_row": health.in_a_row,
             "in_flight": own.busy,

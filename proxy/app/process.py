@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 
 from proxy.app.admin import site as admin_site
 from proxy.app.admin_act import Orders
+from proxy.app.by_hand import ByHand
 from proxy.app.callers import Callers
 from proxy.app.desk import Desk, build
 from proxy.app.gauges import readings
@@ -120,6 +121,7 @@ class Process:
             log.event,
             self.state,
         )
+        self.by_hand = ByHand(self.engine, self.events, self.state, lambda: self.runtime.desk.roads)
         self.draining.on_begin = self.limiting.drain
         self.store = SqliteStore(config.store.path, config.store.days, log.event) if config.store else None
         self.ways: Mapping[str, Api]
@@ -229,6 +231,7 @@ class Process:
         while True:
             await asyncio.sleep(LOOK_EVERY)
             self.callers.refresh()
+            self.by_hand.refresh()
             await self.spending.catch_up()
 
 

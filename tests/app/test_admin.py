@@ -358,6 +358,25 @@ def test_a_target_is_left_alone_by_hand_and_taken_back(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_what_an_operator_said_holds_over_a_restart(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with Upstream(ok()) as up:
+            async with operator(tmp_path, up.base_url) as admin:
+                told = await admin.post("/targets/up/first/cool", {"seconds": 600})
+                assert told["all_workers"]
+            async with operator(tmp_path, up.base_url) as admin:
+                async with asyncio.timeout(10):
+                    while not (await admin.get("/targets"))["targets"][0]["by_hand"]:  # noqa: ASYNC110  # a look a second
+                        await asyncio.sleep(0.05)
+                assert (await admin.wayline.chat(model="chat", messages=HELLO)).target == "up/second"
+                await admin.post("/targets/up/first/restore")
+            async with operator(tmp_path, up.base_url, state=False) as admin:
+                told = await admin.post("/targets/up/first/cool", {"seconds": 600})
+                assert not told["all_workers"]
+
+    asyncio.run(run())
+
+
 def test_a_circuit_that_opened_is_closed_by_hand(tmp_path: Path) -> None:
     async def run() -> None:
         async with Upstream([*[error(500)] * 20, chat_ok()]) as up, operator(tmp_path, up.base_url) as admin:

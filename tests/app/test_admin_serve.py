@@ -6,7 +6,8 @@ import contextlib
 import http.client
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -166,6 +167,10 @@ def test_of_two_workers_each_tells_of_itself_and_reload_and_drain_reach_both(
         told = [ask(server, "GET", "/admin/status")[1] for _ in range(40)]
         assert len({one["worker"] for one in told}) == 2
         assert {one["workers"] for one in told} == {2}
+        assert ask(server, "POST", "/admin/targets/up/first/cool", {"seconds": 600})[1]["all_workers"]
+        until_all(server, lambda one: bool(one["by_hand"]))
+        assert ask(server, "POST", "/admin/targets/up/first/restore")[0] == 200
+        until_all(server, lambda one: not one["by_hand"])
         server.config.write_text(config(tmp_path, upstream.up.base_url, direct=True))
         status, reloaded = ask(server, "POST", "/admin/reload")
         assert (status, reloaded["others"]) == (200, True)
@@ -173,6 +178,16 @@ def test_of_two_workers_each_tells_of_itself_and_reload_and_drain_reach_both(
         assert server.child.wait(30) == 0
         lines = [line for line in server.log() if line.get("event") == "config.loaded"]
         assert len(lines) >= 2
+
+
+def until_all(server: Serving, holds: Callable[[dict[str, Any]], bool]) -> None:
+    """Until two workers have said so of the first target."""
+    workers, late = set[int](), time.monotonic() + 20
+    while len(workers) < 2:
+        assert time.monotonic() < late
+        told = ask(server, "GET", "/admin/targets")[1]
+        if holds(told["targets"][0]):
+            workers.add(told["worker"])
 
 
 def test_the_page_puts_nothing_into_itself_but_as_text() -> None:
