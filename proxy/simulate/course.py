@@ -13,8 +13,10 @@ from proxy.core.attempt import Usual, usual
 from proxy.core.choice.facts import Facts
 from proxy.core.choice.ranking import Custom
 from proxy.core.choice.rules import Asked
+from proxy.core.dialect import Dialect
 from proxy.core.limiting.adaptive import Sample
 from proxy.core.plan import vectors_of
+from proxy.core.relay import Relays
 from proxy.core.route import Route, Target
 from proxy.engine.gate import Gate
 from proxy.simulate.inject import Supposed
@@ -27,15 +29,17 @@ _NO_NEEDS: frozenset[str] = frozenset()
 class Spot:
     """A target with its places and those of its backend."""
 
-    __slots__ = ("gates", "more_keys", "prefills", "target")
+    __slots__ = ("gates", "more_keys", "prefills", "relays", "target")
 
-    def __init__(self, target: Target, gates: tuple[Gate, Gate], *, prefills: bool, keys: int) -> None:
+    def __init__(self, target: Target, gates: tuple[Gate, Gate], dialect: Dialect, keys: int) -> None:
         self.target = target
         self.gates = gates
         self.more_keys = max(keys - 1, 0)
         """Keys of its backend beside the first."""
-        self.prefills = prefills
+        self.prefills = dialect.prefill is not None
         """It goes on with an answer that is given to it."""
+        self.relays = isinstance(dialect, Relays)
+        """Requests may be handed on to it as they are."""
 
     @property
     def full(self) -> bool:
@@ -112,6 +116,8 @@ class Courses:
         self._gates: dict[str, Gate] = {}
         self._chat: dict[str, Course] = {}
         self._vectors: dict[str, Course] = {}
+        self._relays: dict[str, Course] = {}
+        """For what is handed on as it is: in the route's order, whatever its policy."""
         for name, route in config.routes.items():
             self._add(name, replace(route, targets=tuple(map(self._priced, route.targets))))
 
@@ -119,7 +125,7 @@ class Courses:
         """The way of a recorded request; `None`: its route is gone."""
         if one.route not in self._chat and not self._add_direct(one.route):
             return None
-        return (self._chat if one.chat else self._vectors)[one.route]
+        return (self._chat if one.chat else self._vectors if one.vectors else self._relays)[one.route]
 
     @property
     def targets(self) -> list[Target]:
@@ -133,6 +139,8 @@ class Courses:
             self._spot(target)
         self._chat[name] = _course(route, custom, chat=True)
         self._vectors[name] = _course(vectors_of(route), custom, chat=False)
+        relays = tuple(target for target in route.targets if self.spots[target.name].relays)
+        self._relays[name] = _course(replace(route, targets=relays, policy=None), None, chat=True)
 
     def _add_direct(self, name: str) -> bool:
         """A request may have named the target itself."""
@@ -161,8 +169,7 @@ class Courses:
         if shared is None:
             shared = self._gates[backend.name] = Gate(backend.concurrency)
             shared.adapt(backend.adaptive)
-        prefills = bind(backend, target).prefill is not None
-        self.spots[target.name] = Spot(target, (own, shared), prefills=prefills, keys=len(backend.api_keys))
+        self.spots[target.name] = Spot(target, (own, shared), bind(backend, target), len(backend.api_keys))
 
 
 def _course(route: Route, custom: Custom | None, *, chat: bool) -> Course:

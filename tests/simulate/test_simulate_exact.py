@@ -229,3 +229,13 @@ def test_what_takes_longer_than_the_draft_allows_is_cut_and_paid_as_far_as_it_ca
     found = through(log, tmp_path, draft)
     assert (found.draft.lost, found.draft.by_target["cloud/large"].failed) == (1, 1)
     assert found.draft.cost == Decimal("0.003")  # its input, and half of its answer
+
+
+def test_what_is_handed_on_as_it_is_goes_in_the_route_s_order_and_vectors_stay_with_one_model(tmp_path: Path) -> None:
+    log = Log()
+    log.request(0.0, [log.answer("cloud/large")], endpoint="rerank", stream=False)
+    log.request(9.0, [log.answer("cloud/large")], endpoint="embed", stream=False)
+    log.served(20.0, "cheap/small")
+    found = through(log, tmp_path, chat("cloud/large", "cheap/small", strategy="cheapest"), "down cloud 12:00-12:01")
+    assert {name: of.answered for name, of in found.draft.by_target.items() if of.answered} == {"cheap/small": 2}
+    assert found.draft.lost == 1  # no other model makes the same vectors
