@@ -67,8 +67,8 @@ def name_of(plain: Plain) -> str:
 
 def unsafe(route: Plain, target: Plain) -> str | None:
     """Why the route leaves a target out by the rating of its safety."""
-    least, rated = route.get("min_safety"), target.get("safety")
-    if least is None or (rated is not None and rated >= least):
+    least, rated = route.get("min_safety", 0), target.get("safety")
+    if not least or (rated is not None and rated >= least):
         return None
     return f"safety {rated} < {least}" if rated is not None else f"no safety rating, and {least} is asked for"
 

@@ -108,6 +108,7 @@ ATTENDING = (
         "min_safety",
         Whole(0, 10),
         "Targets whose `safety` is less, or that have none, are left out.",
+        0,
     ),
 )
 """Keys of a route."""
