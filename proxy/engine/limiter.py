@@ -176,7 +176,7 @@ class Limiter:
         worst = max(scopes, key=lambda scope: (scope.wait(tokens, now), scope.full))
         failure = worst.refusal(tokens, now)
         if queue is not None and opens < inf:
-            line = ("in", exchange.key, exchange.road.route.name)
+            line = ("in", exchange.key, *scopes)
             weight = self._of_key(exchange.key)[1]
             door = Door(scopes, ())
             told = self.waiting.join(exchange, held, queue, weight, line, door, opens=opens, otherwise=failure)
@@ -190,7 +190,7 @@ class Limiter:
     def reserve(self, exchange: Exchange, lane: Lane, number: int, now: float) -> Failure | None:
         """Attempt `number` is about to be sent: by the limits of its target and backend."""
         waiting = self.waiting
-        if waiting.doors and lane.gates[0].waiting and exchange is not waiting.called:
+        if waiting.doors and lane.gates[0].waiting and exchange is not waiting.called and exchange.tries <= 1:
             return _TAKEN
         if not self._meters:
             return None
@@ -285,7 +285,7 @@ class Limiter:
         opens = 0.0 if any(waits[name] == inf for name in names) else soonest
         weight = self._of_key(exchange.key)[1]
         door = Door((), tuple(lanes[name] for name in names))
-        line = ("out", *names)
+        line = ("out", *(lane.gates[0] for lane in door.lanes))
         return self.waiting.join(exchange, held, queue, weight, line, door, opens=opens, otherwise=failure)
 
     def _blocked(self, exchange: Exchange, lane: Lane, tokens: float, now: float) -> float:

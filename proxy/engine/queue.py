@@ -34,7 +34,8 @@ DRAINING = Failure(
 
 
 class Door(NamedTuple):
-    """What the requests of one line wait for: to be let in by all of these scopes, or to go to one of these lanes."""
+    """What the requests of one line wait for: to be let in by all of these scopes, or to go to one of these lanes.
+    Those of the same line have the same scopes, or lanes with the same gates."""
 
     scopes: tuple[Scope, ...]
     lanes: tuple[Lane, ...]

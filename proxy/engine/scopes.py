@@ -78,6 +78,8 @@ class Scope:
             if short.wait > 0 and short.rate is not None:
                 return _over(self.words, short.rate, short.wait, tokens)
         told = f"Limit reached for {self.words}: {self.limit} requests at once."
+        if not self.full:
+            told = f"Others wait for the limit of {self.words} already."
         return Failure(FailureKind.RATE_LIMITED, told, retry_after=1.0, ours=True)
 
 

@@ -44,6 +44,11 @@ class Sending(Timed):
     _spoiled: tuple[BackendKey, ...] = ()
     """Keys that were refused something in this request: it does not try them again elsewhere."""
 
+    @property
+    def tries(self) -> int:
+        """Attempts that were sent, the one that is about to be sent included."""
+        return self._state.sends - self._unsent
+
     def _send(self, command: machine.Send) -> None:
         number, target, how = command
         lane = self.road.lanes[target.name]

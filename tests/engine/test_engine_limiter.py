@@ -368,6 +368,55 @@ def test_a_target_that_asked_for_a_little_time_is_waited_for() -> None:
     asyncio.run(story())
 
 
+def test_limits_that_change_while_somebody_waits_leave_nothing_behind() -> None:
+    async def story() -> None:
+        keys = {"k": (Limits(concurrency=1), 1.0)}
+        stage = Limited("a", keys=keys, queue=QUEUE)
+        stage.come("k"), stage.come("k")
+        terms = terms_of(stage.config)
+        stage.limiter.adopt(terms._replace(all=Limits(concurrency=10)))
+        stage.come("k")
+        assert stage.waiting == 2
+        for n in range(3):
+            stage.flights[n].whole()
+            await turns()
+        assert [scope.waiting for scope in stage.limiter.scopes()] == [0, 0]
+        assert len(stage.flights) == 3 and stage.waiting == 0
+        assert stage.come("other").client.ends == []
+
+    asyncio.run(story())
+
+
+def test_one_whose_first_target_failed_goes_on_before_those_who_wait() -> None:
+    async def story() -> None:
+        stage = Limited("ab", backends={"a": {"concurrency": 1}, "b": {"concurrency": 1}}, queue=QUEUE)
+        first, second = stage.come(user="1"), stage.come(user="2")
+        stage.come(user="waits")
+        stage.flights[1].whole()
+        stage.flights[0].fail(FailureKind.RESET)  # before the one who waits was called
+        assert [flight.at for flight in stage.flights] == ["a", "b", "b"]
+        assert stage.flights[2].asked["user"] == "1"
+        await turns()
+        assert stage.flights[3].asked["user"] == "waits"
+        assert first.client.ends == [] and second.client.ends == ["whole"]
+
+    asyncio.run(story())
+
+
+def test_where_others_wait_for_a_limit_and_this_route_has_no_queue_that_is_said() -> None:
+    async def story() -> None:
+        stage = Limited("a", queue=QUEUE)
+        stage.limiter.adopt(terms_of(stage.config)._replace(all=Limits(concurrency=1)))
+        stage.come(), stage.come()
+        stage.flights[0].whole()
+        late = stage.come()
+        assert stage.waiting == 2 and late.client.ends == []
+        scope = next(iter(stage.limiter.scopes()))
+        assert scope.refusal(0.0, 0.0).message == "Others wait for the limit of this gateway already."
+
+    asyncio.run(story())
+
+
 def test_limits_that_change_keep_what_is_counted(on_loop: OnLoop) -> None:
     def story() -> None:
         stage = Limited([{"target": "a/m", "limits": {"rpm": 2}}])
