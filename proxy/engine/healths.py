@@ -83,7 +83,8 @@ class Healths:
         after = found_up(before, now) if down is None else found_down(before, down, now, jitter)
         if after is not before:
             self._put(target, after)
-            if after.opened != before.opened and self.on_circuit is not None:
+            # Once, not at each probe of a server that is simply not there.
+            if bool(after.opened) is not bool(before.opened) and self.on_circuit is not None:
                 self.on_circuit(target, before, after)
 
     def forget(self, targets: Iterable[str]) -> None:

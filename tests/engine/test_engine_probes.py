@@ -17,6 +17,7 @@ from proxy.core.failure import Failure, FailureKind
 from proxy.core.health import Health, Standing, standing
 from proxy.engine.engine import Engine
 from proxy.engine.events import Event, Events
+from proxy.engine.healths import Healths
 from proxy.engine.lane import Lane
 from proxy.engine.probes import Probes, of_failure, subjects
 from proxy.engine.vitals import Vitals
@@ -173,6 +174,19 @@ def test_a_server_that_goes_away_is_taken_out_and_comes_back_by_probes_alone() -
         assert heard[0].fields["cause"] == "refused"
 
     play(story)
+
+
+def test_a_server_that_is_simply_not_there_is_told_of_once() -> None:
+    health = Healths()
+    told: list[int] = []
+    health.on_circuit = lambda target, before, after: told.append(after.opened)
+    for probe in range(20):
+        health.found("a/m", K.REFUSED, 100.0 + probe * 30)
+    assert health.health["a/m"].opened == 20
+    assert told == [1]
+    health.found("a/m", None, 1000.0)
+    assert told == [1, 0]
+    assert health.trouble == {}
 
 
 def test_a_server_that_hangs_costs_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
