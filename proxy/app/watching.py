@@ -208,15 +208,18 @@ class Watching:
         name = f"{alert.kind}\n{alert.subject}"
 
         def claim(db: sqlite3.Connection) -> None:
-            if alert.raised:
-                value = orjson.dumps([alert.since, alert.message, alert.about.get("until")])
-                row = (KIND, name, value, alert.at)
-                changed = db.execute("INSERT OR IGNORE INTO learnt VALUES (?, ?, ?, ?)", row).rowcount
-            else:
-                changed = db.execute("DELETE FROM learnt WHERE kind = ? AND name = ?", (KIND, name)).rowcount
-            if changed:
-                with contextlib.suppress(RuntimeError):  # we have stopped meanwhile
-                    loop.call_soon_threadsafe(self._send, alert)
+            changed = 1  # where the database cannot be written it is better told twice
+            try:
+                if alert.raised:
+                    value = orjson.dumps([alert.since, alert.message, alert.about.get("until")])
+                    row = (KIND, name, value, alert.at)
+                    changed = db.execute("INSERT OR IGNORE INTO learnt VALUES (?, ?, ?, ?)", row).rowcount
+                else:
+                    changed = db.execute("DELETE FROM learnt WHERE kind = ? AND name = ?", (KIND, name)).rowcount
+            finally:
+                if changed:
+                    with contextlib.suppress(RuntimeError):  # we have stopped meanwhile
+                        loop.call_soon_threadsafe(self._send, alert)
 
         self._state.write(claim)
 
