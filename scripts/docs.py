@@ -16,7 +16,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.table import replaced, section  # noqa: E402  # needs the path
+from bench import strategies_table  # noqa: E402  # needs the path
+from bench.table import replaced, section  # noqa: E402
 from proxy.app.admin import actions  # noqa: E402
 from proxy.config.schema import reference  # noqa: E402
 from proxy.core.failure import VERDICTS, Elsewhere, FailureKind, Verdict  # noqa: E402
@@ -107,8 +108,14 @@ def measured() -> str:
     return section(json.loads((ROOT / "bench/reference.json").read_text(encoding="utf-8")))
 
 
+def compared() -> str:
+    """What each strategy made of the same traffic."""
+    return strategies_table.section(json.loads((ROOT / "bench/strategies.json").read_text(encoding="utf-8")))
+
+
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/admin.md": {"admin": admin},
+    "docs/choosing.md": {"strategies": compared},
     "docs/configuration.md": {"configuration": configuration},
     "docs/errors.md": {"failures": failures},
     "docs/metrics.md": {"metrics": metrics, "words": words},
