@@ -7,18 +7,21 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from proxy.config.values import Config
 from proxy.core.quality.policy import Feedback, Quality
 from proxy.engine.assessing import Assessed, Note
 from proxy.engine.engine import Engine
-from proxy.engine.judging import Judge
 from proxy.engine.lane import Road
 from proxy.ledger.rated import Answered, answered
 from proxy.ledger.schema import LedgerError
 from proxy.ops.feedback import Busy, Off, Opinion
 from proxy.ops.metrics_gauges import Gauge
 from proxy.state.state import State
+
+if TYPE_CHECKING:
+    from proxy.engine.judging import Judge
 
 LOOKING = 16
 """Ratings that are looked up at once or wait for it; each looks through the ledger."""
@@ -55,6 +58,8 @@ class Rating:
 
     def _assessed(self, answer: Assessed) -> None:
         if self._judge is None:
+            from proxy.engine.judging import Judge  # most processes have none
+
             self._judge = Judge(self._engine, self, self._say)
         self._judge.rate(answer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ from proxy.app.rating import LOOKING, Rating
 from proxy.ops.feedback import Busy, Off, Opinion
 from proxy.state.state import State
 from tests.engine.attentive import Attentive
+from tests.engine.stage import answer, until
 
 TODAY = 20_000
 
@@ -70,5 +72,25 @@ def test_too_many_ratings_at_once_are_told_to_come_back(tmp_path: Path) -> None:
         assert all(isinstance(each, Busy) for each in found)
         assert said == ["feedback.unreadable"] * LOOKING, "those beyond the bound look into no ledger"
         await state.close()
+
+    asyncio.run(story())
+
+
+def test_evaluations_reach_the_choices_and_the_judge_and_the_metrics() -> None:
+    async def story() -> None:
+        stage = Attentive(quality={"share": 1, "judge": "care", "judge_share": 1})
+        one = rating(stage, None)
+        stage.say("Why is the sky blue?")
+        stage.flights[0].whole(answer("Because air scatters blue light more, the sky is blue."))
+        await until(lambda: len(stage.flights) == 2)
+        assert stage.flights[1].at == "c"
+        first = stage.engine.choices.measured["a/m"].quality
+        assert first is not None and first > 0.85
+        stage.flights[1].whole(answer('{"completeness": 0, "relevance": 0, "coherence": 0}'))
+        second = stage.engine.choices.measured["a/m"].quality
+        assert second is not None and second < first
+        told = {gauge.name: gauge.value for gauge in one.readings()}
+        assert told == {"wayline_quality": second, "wayline_rated_answers": 2.0}
+        assert one.spent("care", int(time.time()) // 86400) == Decimal("0.000011")
 
     asyncio.run(story())
