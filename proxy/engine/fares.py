@@ -41,21 +41,48 @@ class Fare(NamedTuple):
     """Likewise, for more tokens of input than this."""
 
 
+Taken = tuple[int, tuple[Account, ...], float]
+"""What is reserved for an attempt, in which accounts, and when it was sent."""
+
+
+_NOTHING: Taken = (0, (), 0.0)
+
+
 class Held:
     """Of one exchange."""
 
-    __slots__ = ("asked", "attempts", "near", "reserved", "spent", "stopped")
+    __slots__ = ("asked", "near", "number", "others", "reserved", "spent", "stopped", "taken")
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
-        self.attempts: dict[int, tuple[int, tuple[Account, ...], float]] = {}
-        """Under way: what is reserved for it, in which accounts, and when it was sent."""
+        self.number = 0
+        """Of the attempt that is under way; 0: none is."""
+        self.taken: Taken = _NOTHING
+        self.others: dict[int, Taken] | None = None
+        """Further attempts that are under way with it: most exchanges never have any."""
         self.spent = 0
         self.reserved = 0
         self.stopped: Failure | None = None
         """It goes nowhere any more."""
         self.near: Failure | None = None
         """It goes to targets on this machine only."""
+
+    def take(self, number: int, taken: Taken) -> None:
+        """For an attempt that is sent."""
+        self.reserved += taken[0]
+        if not self.number:
+            self.number, self.taken = number, taken
+        elif self.others is None:
+            self.others = {number: taken}
+        else:
+            self.others[number] = taken
+
+    def give(self, number: int) -> Taken | None:
+        """What was taken for an attempt that has ended; `None`: nothing was."""
+        if number == self.number:
+            self.number = 0
+            return self.taken
+        return None if self.others is None else self.others.pop(number, None)
 
 
 def fare_of(holding: Holding, target: Target, *, ask: bool) -> Fare:

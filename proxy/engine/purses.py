@@ -111,9 +111,10 @@ class Purses:
     def settle(self, exchange: Exchange, number: int, outcome: Outcome) -> None:
         """That attempt has ended. Where it may be charged for, and nobody knows how much, what was held is spent."""
         held = self._held.get(exchange)
-        if held is None or number not in held.attempts:
+        taken = None if held is None else held.give(number)
+        if held is None or taken is None:
             return
-        amount, accounts, at = held.attempts.pop(number)
+        amount, accounts, at = taken
         cost = outcome.cost
         paid = int(cost * UNIT) if cost is not None else amount if outcome.maybe_billed else 0
         held.reserved -= amount
@@ -123,9 +124,11 @@ class Purses:
     def leave(self, exchange: Exchange) -> None:
         """The exchange is over."""
         held = self._held.pop(exchange, None)
-        if held is not None and held.attempts:
-            for amount, accounts, at in held.attempts.values():
-                self._settle(accounts, amount, 0, at)
+        if held is not None and (held.number or held.others):
+            for number in (held.number, *(held.others or ())):
+                taken = held.give(number)
+                if taken is not None:
+                    self._settle(taken[1], taken[0], 0, taken[2])
 
     # What others look at -----------------------------------------------------------------------------------------
 
@@ -158,8 +161,7 @@ class Purses:
             self._till.store(accounts)
         if short is not None:
             return self._too_little(held, short.stands(now), target, rates, amount)
-        held.reserved += amount
-        held.attempts[number] = (amount, accounts, now)
+        held.take(number, (amount, accounts, now))
         return None
 
     def _holds(self, owned: Owned) -> bool:
@@ -168,13 +170,12 @@ class Purses:
         return any(budget.per is per for budget in given)
 
     def _settle(self, accounts: Sequence[Account], held: int, paid: int, at: float) -> None:
-        self._load(accounts)
-        told = [
-            Passed(account.stands(self._now), percent)
-            for account in settle(accounts, held, paid, at)
-            for percent in account.passed()
-        ]
-        self._store(accounts)
+        if self._till is not None:
+            self._till.load(accounts)
+        passed = settle(accounts, held, paid, at)
+        told = [Passed(one.stands(self._now), percent) for one in passed for percent in one.passed()] if passed else ()
+        if self._till is not None:
+            self._till.store(accounts)
         for one in told:
             self._on_passed(one)
 
