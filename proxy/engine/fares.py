@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from proxy.core.chat import ChatRequest
 from proxy.core.failure import Failure
 from proxy.core.money.account import Account, Standing
 from proxy.core.money.bound import Asked, Rates, affordable, rates_of, unsaid
 from proxy.core.money.budget import Budget, Owned
+from proxy.core.relay import Request
 from proxy.core.route import Target
 
 Holding = tuple[tuple[Account, ...], tuple[tuple[Owned, Budget], ...]]
@@ -51,10 +53,11 @@ _NOTHING: Taken = (0, (), 0.0)
 class Held:
     """Of one exchange."""
 
-    __slots__ = ("asked", "near", "number", "others", "reserved", "spent", "stopped", "taken")
+    __slots__ = ("asked", "near", "number", "others", "request", "reserved", "spent", "stopped", "taken")
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, request: Request) -> None:
         self.asked = asked
+        self.request = request
         self.number = 0
         """Of the attempt that is under way; 0: none is."""
         self.taken: Taken = _NOTHING
@@ -66,6 +69,12 @@ class Held:
         """It goes nowhere any more."""
         self.near: Failure | None = None
         """It goes to targets on this machine only."""
+
+    @property
+    def word(self) -> str:
+        """What the length of an answer is called in the API in which it came."""
+        native = self.request.native if isinstance(self.request, ChatRequest) else None
+        return "max_output_tokens" if native is not None and native.api == "responses" else "max_tokens"
 
     def take(self, number: int, taken: Taken) -> None:
         """For an attempt that is sent."""

@@ -99,7 +99,7 @@ class Purses:
         if idle:
             return None
         if held is None:
-            held = self._held[exchange] = Held(asked_of(exchange.request))
+            held = self._held[exchange] = Held(asked_of(exchange.request), exchange.request)
         tokens, output, answers, speaks, _, unusual = held.asked
         output = without if output is None else output if output < most_out else most_out
         if output < 0 or tokens > beyond or number != 1 or answers != 1 or unusual or not speaks:
@@ -210,7 +210,7 @@ class Purses:
     def _too_little(self, held: Held, stands: Standing, target: Target, rates: Rates | None, amount: int) -> Failure:
         tokens = could_ask(held.asked, rates, stands.room)
         if tokens > 0 and self._terms.ask:
-            failure = words.say_how_long(stands, amount, tokens, target.name)
+            failure = words.say_how_long(stands, amount, tokens, target.name, held.word)
         else:
             failure = words.too_little(stands, amount, target.name, self._now)
         self._stop(held, stands, failure)
@@ -227,7 +227,7 @@ class Purses:
         if not held.asked.nameable:
             failure = words.unbounded(least.owned, name)
         elif tokens > 0:
-            failure = words.say_how_long(least, None, tokens, name)
+            failure = words.say_how_long(least, None, tokens, name, held.word)
         else:
             failure = words.too_little(least, held.asked.input * rates.input + rates.output, name, now)
         self._stop(held, least, failure)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proxy.core.chat import Native
 from proxy.core.choice.wish import Wish
 from proxy.core.failure import FailureKind as K
 from proxy.core.money.budget import UNIT, Budget, OnExceeded, Owned, Per, Scope, Terms, budget_of
@@ -219,6 +220,10 @@ def test_a_request_without_an_end_is_asked_for_max_tokens(on_loop: Story) -> Non
         )
         money.ask(max_tokens=500)
         assert len(money.stage.flights) == 1
+        other = money.ask(max_tokens=None, native=Native("responses", {})).client.failure
+        assert (other.kind, other.param) == (K.BUDGET, None), "all of it is reserved"
+        money.stage.flights[0].whole(costing(100))
+        assert money.ask(max_tokens=None, native=Native("responses", {})).client.failure.param == "max_output_tokens"
 
     on_loop(story)
 

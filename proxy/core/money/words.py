@@ -56,14 +56,15 @@ def too_little(stands: Standing, cost: int, target: str, now: float) -> Failure:
     return Failure(FailureKind.BUDGET, message, retry_after=wait if alone else SOON, ours=True)
 
 
-def say_how_long(stands: Standing, cost: int | None, tokens: int, target: str) -> Failure:
-    """The request names no `max_tokens`, and would be allowed with so many."""
+def say_how_long(stands: Standing, cost: int | None, tokens: int, target: str, word: str) -> Failure:
+    """The request does not say how long its answer may be, and would be allowed with so many tokens. `word`: what that
+    is called in the API in which it came."""
     may = "has no bound" if cost is None else f"may be up to {dollars(cost)}"
     message = (
         f"{_head(stands)}, and {dollars(stands.room)} is left; what an answer of {target} costs {may} without "
-        f"'max_tokens': name it, with at most {tokens:,}."
+        f"'{word}': name it, with at most {tokens:,}."
     )
-    return Failure(FailureKind.UNBOUNDED, message, param="max_tokens", ours=True)
+    return Failure(FailureKind.UNBOUNDED, message, param=word, ours=True)
 
 
 def unpriced(owned: Owned, target: str) -> Failure:
