@@ -135,7 +135,8 @@ class Choices(Lessons):
         policy = road.route.policy
         window = (UCB if policy is None else policy.ucb).window
         known = sum(counted(one, now, window)[0] for one in trials.values())
-        return Shelf(road, health, self.closed, until, known // LESSONS)
+        opens = (one.until for one in self.closed.values() if one.until > now)
+        return Shelf(road, health, self.closed, min((until, *opens)), known // LESSONS)
 
     def _shape(self, shelf: Shelf, request: Request, what: Asked, rule: int | None, now: float, draw: Draw) -> Shaped:
         road = shelf.road

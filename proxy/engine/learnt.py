@@ -51,7 +51,9 @@ class Learnt:
         if changed:
             rows = {name: _bytes([*moved(known, by)]) for name, known in changed.items()}
             self._state.keep(MEASURED, rows)
-        self._state.forget(MEASURED, self._kept_measured.keys() - measured.keys())
+        gone = self._kept_measured.keys() - measured.keys()
+        if gone:
+            self._state.forget(MEASURED, gone)
         self._kept_measured = measured
         trials = {name: dict(tried) for name in routes if (tried := choices.trials.get(name))}
         learnt = {name: known for name, known in trials.items() if known != self._kept_trials.get(name)}

@@ -90,7 +90,7 @@ class Shelf:
         self.road = road
         self.health = dict(health)
         self.closed = dict(closed)
-        self.until = min((until, *(one.until for one in closed.values())))
+        self.until = until
         self.clean = not (health or closed)
         """All are well, and none is at a limit."""
         self.lessons = lessons

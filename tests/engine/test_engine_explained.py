@@ -143,6 +143,22 @@ def test_shares_stay_exact_while_targets_come_and_go() -> None:
     asyncio.run(story())
 
 
+def test_a_limit_that_is_over_is_forgotten_though_nobody_takes_it_away() -> None:
+    async def story() -> None:
+        stage = Stage("ab", strategy="weighted")
+        stage.engine.closed["a/m"] = Closed("60 a minute", 0.0)
+        for _ in range(10):
+            stage.ask(stream=False)
+            stage.flights[-1].whole()
+        assert Counter(flight.at for flight in stage.flights) == {"a": 5, "b": 5}
+        one, other = (stage.ask(stream=False).exchange.choice for _ in range(2))
+        assert one is not None and other is not None and one.plan is not other.plan
+        again = stage.ask(stream=False).exchange.choice
+        assert again is one, "what was worked out is used again"
+
+    asyncio.run(story())
+
+
 def test_a_failure_is_known_to_the_very_next_request() -> None:
     async def story() -> None:
         for strategy in ("least_latency", "least_busy"):
