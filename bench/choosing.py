@@ -93,6 +93,12 @@ ROWS = (
     Row("one key of 1,000, 4 targets", "", more=_keys(1000), request=KEYED),
     Row("a key with two budgets, 4 targets", "", more=_keys(1, ", budgets: [1000/day, 1000/month]"), request=KEYED),
     Row("order, 100 targets", "", 100, limit=MANY),
+    Row(
+        "order, limits and a queue",
+        "limits: {rpm: 1000000, concurrency: 1000}",
+        more="limits: {rpm: 1000000}\nqueue: {size: 100}",
+        limit=SOME,
+    ),
     *(
         Row(f"{strategy}, 4 targets", f"strategy: {strategy}", limit=SOME)
         for strategy in ("weighted", "least_latency", "least_busy", "cheapest", "score", "ucb")

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
-from proxy.cli.words import of_route, of_target
+from proxy.cli.words import of_limits, of_route, of_target
 from proxy.config.address import is_loopback
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.values import Backend, Config
@@ -60,6 +60,9 @@ def _front(config: Config, *, keyed: bool) -> Iterator[str]:
     yield f"ledger   {_cut(config.ledger, WIDTH - 9) if config.ledger else 'none: nothing is put on record'}"
     if keyed and config.keys:
         yield "keys     and those of the database (`wayline keys list`)"
+    limits = ", ".join(of_limits(config.limits.rates, concurrency=config.limits.concurrency))
+    if limits:
+        yield from textwrap.wrap(f"limits   {limits}", WIDTH, subsequent_indent=" " * 9)
     money = [f"{whose(*of)} {much_and_then(budget)}" for of, given in _budgets(config) for budget in given]
     if money:
         yield from textwrap.wrap(f"budgets  {'; '.join(money)}", WIDTH, subsequent_indent=" " * 9)
@@ -85,7 +88,8 @@ def _backend(backend: Backend, width: int, kinds: int, paint: Paint) -> Iterator
     if backend.missing:
         yield from _lines(start, f"not configured: {why_missing(backend.missing)}", paint, "off")
         return
-    limit = f", at most {backend.concurrency} at once" if backend.concurrency else ""
+    told = of_limits(backend.rates, adaptive=backend.adaptive is not None, concurrency=backend.concurrency)
+    limit = "".join(f", {words}" for words in told)
     if BACKEND_TYPES[backend.type].ours:
         where = f"runs here (engine {backend.engine})"
         if backend.isolation == "none":

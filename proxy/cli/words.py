@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from proxy.config.kinds import BACKEND_TYPES
 from proxy.config.values import Config
 from proxy.core.choice.policy import Policy
 from proxy.core.choice.wish import NONE
+from proxy.core.limiting.values import Rate, span
 from proxy.core.route import Hedge, OnCut, Retry, Route, Target
 
 _ON_CUT = {
@@ -46,6 +47,9 @@ def _policies(route: Route) -> Iterator[str]:
         yield from _choosing(route.policy)
     if route.reply_model_is_route:
         yield "answers carry the route's name as model"
+    yield from of_limits(route.limits.rates, concurrency=route.limits.concurrency)
+    if route.queue is not None:
+        yield f"up to {route.queue.size} wait for a place, {span(route.queue.wait)} at most"
     if route.reply_cost:
         yield "answers say what they cost"
     if route.same_vectors:
@@ -95,6 +99,18 @@ def _limits(config: Config, target: Target) -> Iterator[str]:
         yield f"waits out {target.retry.patience:g} s"
     if target.concurrency:
         yield f"at most {target.concurrency} at once"
+    yield from of_limits(target.rates, adaptive=target.adaptive is not None)
+
+
+def of_limits(rates: Iterable[Rate], *, adaptive: bool = False, concurrency: int | None = None) -> Iterator[str]:
+    """What may pass."""
+    if adaptive:
+        yield "as many at once as it is found to carry"
+    if concurrency is not None:
+        yield f"at most {concurrency} at once"
+    told = ", ".join(rate.words() for rate in rates)
+    if told:
+        yield f"at most {told}"
 
 
 def _changes(target: Target) -> Iterator[str]:
