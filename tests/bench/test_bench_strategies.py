@@ -56,4 +56,4 @@ def test_a_short_run_is_measured_and_told(tmp_path: Path, capsys: pytest.Capture
         assert one["requests"] == document["requests"] > 5
         assert one["lost"] == 0
     assert "| `cheapest` |" in capsys.readouterr().out
-    assert "real llama.cpp servers" in strategies_table.section(document)
+    assert "SmolLM2-135M" in strategies_table.section(document)
