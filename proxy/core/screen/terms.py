@@ -34,10 +34,11 @@ def term_of(written: str, rule: int) -> Term | None:
 class Terms:
     """All terms, made ready once. States are numbers; 0 is the beginning."""
 
-    __slots__ = ("depth", "ends", "fail", "goto", "longest", "terms")
+    __slots__ = ("_texts", "depth", "ends", "fail", "goto", "longest", "terms")
 
     def __init__(self, terms: Iterable[Term]) -> None:
         self.terms = tuple(terms)
+        self._texts = tuple((term.text, term) for term in self.terms)
         self.longest = max((len(term.text) for term in self.terms), default=0)
         self.goto: list[dict[str, int]] = [{}]
         self.fail = [0]
@@ -76,7 +77,7 @@ class Terms:
     def found(self, text: str) -> set[int]:
         """The rules whose terms stand in a whole text."""
         folded = " ".join(loose(text).split())  # as `spaced`, but for the edges, where a space means nothing
-        return {term.rule for term in self.terms if _stands(term, folded)}
+        return {term.rule for text, term in self._texts if text in folded and _stands(term, folded)}
 
 
 def _stands(term: Term, folded: str) -> bool:
