@@ -107,7 +107,7 @@ _ROOM = {
 def _room(room: Room) -> bytes:
     """As OpenAI tells of its limits."""
     unit, limit, left, reset = room
-    return _ROOM[unit] % (limit, left, _after(int(reset) + 1))
+    return _ROOM[unit] % (limit, left, _after(ceil(reset)))
 
 
 @lru_cache(maxsize=1024)
