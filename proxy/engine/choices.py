@@ -120,7 +120,10 @@ class Choices(Lessons):
             if len(shelves) >= MOST:
                 shelves.clear()
             until = inf if shelves is self._lasting else now + fresh_for(road)
+            before = shelf
             shelf = shelves[name] = self._shelf(road, health, now, until)
+            if before is not None and before.road is road:
+                shelf.orders = before.orders
         shaped = shelf.shapes.get(shape)
         if shaped is None:
             if type(shape) is int:
@@ -143,7 +146,7 @@ class Choices(Lessons):
         vectors = isinstance(request, EmbedRequest)
         route, shared = (road.vectors, None) if vectors else (road.route, shelf.shared)
         seen = self.seen(road, now)
-        return Shaped(shortlist(route, what, rule, shelf.health, seen, draw, road.custom, shared))
+        return Shaped(shortlist(route, what, rule, shelf.health, seen, draw, road.custom, shared), shelf.orders)
 
     def seen(self, road: Road, now: float) -> Seen:
         """What is known at this moment, but for what concerns one request only."""

@@ -27,6 +27,7 @@ MOST_READY = 1024
 _NOTHING = Facts(0)
 _NO_HEADERS: dict[bytes, bytes] = {}
 
+Order = tuple[object, ...]
 Shape = tuple[Facts, Wish | None, int | None, bool]
 Plain = int
 """Tokens of input and of the answer, about, of a request that is nothing but a text."""
@@ -45,25 +46,40 @@ class Ready(NamedTuple):
 class Shaped:
     """What requests of one shape share."""
 
-    __slots__ = ("_ready", "settled", "shortlist")
+    __slots__ = ("_orders", "_ready", "settled", "shortlist")
 
-    def __init__(self, shortlist: Shortlist) -> None:
+    def __init__(self, shortlist: Shortlist, orders: dict[Order, Ready]) -> None:
         self.shortlist = shortlist
+        self._orders = orders
         self.settled: Ready | None = None
         """What all of them get, where nothing is left to be decided with each."""
-        self._ready: dict[int, Ready] = {}
+        self._ready: dict[int, tuple[Ready, Choice]] = {}
+        """By the choice's id; kept with it, so that no other one gets that."""
 
     def ready(self, choice: Choice, road: Road, request: Request) -> Ready:
         """This one of its choices."""
-        found = self._ready.get(id(choice))
-        if found is None:
-            found = _made(choice, road, request)
-            if len(self._ready) >= MOST_READY:
-                self._ready.clear()
-            self._ready[id(choice)] = found  # which holds the choice, so that no other one gets its id
-            if self.shortlist.settled:
-                self.settled = found
+        known = self._ready.get(id(choice))
+        if known is not None:
+            return known[0]
+        found = self._made(choice, road, request)
+        if len(self._ready) >= MOST_READY:
+            self._ready.clear()
+        self._ready[id(choice)] = found, choice
+        if self.shortlist.settled:
+            self.settled = found
         return found
+
+    def _made(self, choice: Choice, road: Road, request: Request) -> Ready:
+        plan, left_out, behind, strategy, rule = choice[:5]
+        if left_out or behind or plan.skipped or plan.anyway or choice.turns or choice.trouble:
+            return _made(choice, road, request)
+        order = (type(request), strategy, rule, *[target.name for target in plan.targets])
+        known = self._orders.get(order)
+        if known is None:
+            if len(self._orders) >= MOST_READY:
+                self._orders.clear()
+            known = self._orders[order] = _made(choice, road, request)
+        return Ready(choice, *known[1:]) if known.choice != choice else known
 
 
 def _made(choice: Choice, road: Road, request: Request) -> Ready:
@@ -81,7 +97,7 @@ def _made(choice: Choice, road: Road, request: Request) -> Ready:
 class Shelf:
     """Of one route. It is thrown away when something that it was made from changes."""
 
-    __slots__ = ("clean", "closed", "health", "lessons", "road", "shapes", "shared", "until")
+    __slots__ = ("clean", "closed", "health", "lessons", "orders", "road", "shapes", "shared", "until")
 
     def __init__(
         self, road: Road, health: Mapping[str, Health], closed: Mapping[str, Closed], until: float, lessons: int
@@ -94,6 +110,8 @@ class Shelf:
         self.clean = not (health or closed)
         """All are well, and none is at a limit."""
         self.lessons = lessons
+        self.orders: dict[Order, Ready] = {}
+        """What was made ready of it before, by the targets in their order: it holds for as long as the road does."""
         self.shared = Shared()
         self.shapes: dict[Shape | Plain, Shaped] = {}
 
