@@ -28,6 +28,7 @@ def came_out(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         came["log-says"] = reader.log("first")
         came["metrics"] = reader.get("/metrics")
         came |= checked(reader)
+        came["explain-says"] = reader.paste("explain")
         reader.save("failover.yaml")
         second = [*SERVE, "failover.yaml"]
         assert NAMED["failover-serve"].text.split()[1:] == second[3:]
@@ -41,6 +42,7 @@ def came_out(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             came["failover-open"] = reader.paste("failover-ask")
             came["failover-metrics-says"] = reader.paste("failover-metrics")
             came["failover-spend-says"] = reader.paste("failover-spend")
+            came["failover-why-says"] = reader.paste("failover-why")
     came["spend-says"] = reader.paste("spend")
     return came
 

@@ -51,6 +51,14 @@ def test_with_the_keys_that_are_shown_any_address_may_be_listened_on() -> None:
     assert not isinstance(load("listen: {host: 0.0.0.0}\n" + "".join(rest[1:]), KEYS, "README.md", str), Config)
 
 
+def test_the_lines_that_make_a_route_choose_are_right() -> None:
+    before, _, routes = NAMED["config"].text.partition("routes:")
+    config = load(before + NAMED["choosing"].text, KEYS, "README.md", str)
+    assert routes and isinstance(config, Config), str(config)
+    policy = config.routes["chat"].policy
+    assert policy is not None and policy.top.strategy == "score" and policy.sticky and policy.rules[0].use == "cheapest"
+
+
 def test_what_is_shown_is_compared_but_for_what_changes_each_time() -> None:
     assert shows('a: 1\n"x_s":0.5 …end', 'a:  1\nb\n"x_s":0.75 and the end')
     assert not shows("a: 1", "a: 2")
