@@ -11,7 +11,7 @@ from typing import NamedTuple
 MOST = 200
 """No more problems than this are told at once."""
 
-_KEY_LIKE = re.compile(r"^(?:sk|pk|rk|gsk|hf|xai|ghp|key|aiza|bearer|basic)[-_ ]?.{8,}", re.IGNORECASE)
+_KEY_LIKE = re.compile(r"^(?:sk|pk|rk|gsk|hf|xai|ghp|wl-|key|aiza|bearer|basic)[-_ ]?.{8,}", re.IGNORECASE)
 
 
 class Mark(NamedTuple):

@@ -10,7 +10,7 @@ HIDDEN = "***"
 _MIN_SECRET = 6
 """A shorter known secret would be found inside ordinary words."""
 _KEY = re.compile(
-    r"\b(?:sk|pk|rk|gsk|xai|pplx|hf|nvapi|ghp|glpat)[-_][A-Za-z0-9_-]{8,}"
+    r"\b(?:sk|pk|rk|gsk|xai|pplx|hf|nvapi|ghp|glpat|wl)[-_][A-Za-z0-9_-]{8,}"
     r"|\bAIza[A-Za-z0-9_-]{16,}"
     r"|\beyJ[A-Za-z0-9_.-]{16,}"
     r"|(?<=\bbearer )[A-Za-z0-9+/=_.~-]{6,}"

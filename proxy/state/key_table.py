@@ -21,6 +21,8 @@ class KeyTable:
     """
 
     def __init__(self, state: State, clock: Callable[[], float] = time.monotonic) -> None:
+        self.some = False
+        """There are keys, or were: from then on every caller needs one."""
         self.by_digest: dict[bytes, Known] = {}
         self.by_name: dict[str, Key] = {}
         """What the newest secret of each may do, also of those that are not good any more."""
@@ -53,12 +55,17 @@ class KeyTable:
         found = self._state.rows(f"SELECT {COLUMNS} FROM keys WHERE change > ? ORDER BY made, change", self._change)
         names: dict[str, None] = {}
         for digest, name, terms, until, why, change in found:
-            key = key_of(name, terms)
+            self.some = True
+            self._change = max(self._change, change)
+            try:
+                key = key_of(name, terms)
+            except (ValueError, TypeError, KeyError):  # a newer Wayline's words: what they allow is not known
+                self.by_digest.pop(digest, None)
+                continue
             self.by_digest[digest] = Known(key, until, why)
             if self.by_name.get(name) != key:
                 self.by_name[name] = key
                 names[name] = None
-            self._change = max(self._change, change)
         if names:
             self.on_change(names)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from time import gmtime, strftime, time
 from typing import Protocol
@@ -29,7 +29,9 @@ class Table(Protocol):
     """Keys that come and go while the server runs."""
 
     @property
-    def by_digest(self) -> Mapping[bytes, Known]: ...
+    def some(self) -> bool:
+        """There are some, or were."""
+        ...
 
     def find(self, digest: bytes) -> Known | None: ...
 
@@ -52,7 +54,7 @@ class Authenticator:
     @property
     def asks(self) -> bool:
         """Callers need a key. Once there was one in the table they always do, also when the last one has ended."""
-        return bool(self._known) or (self.table is not None and bool(self.table.by_digest))
+        return bool(self._known) or (self.table is not None and self.table.some)
 
     def check(self, headers: Headers) -> Key | Refusal:
         """The caller's key, or a 401. Where there are no keys everyone passes, with one that has no name."""

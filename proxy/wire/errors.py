@@ -68,7 +68,7 @@ WORDS: dict[FailureKind, str] = {
 
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://[^\s\"'<>]+", re.IGNORECASE)
 _KEY = re.compile(
-    r"\b(?:sk|pk|rk|gsk|xai|key|hf|AIza)[-_][A-Za-z0-9_*.-]{6,}|\bAIza[A-Za-z0-9_-]{20,}|\bBearer\s+\S+",
+    r"\b(?:sk|pk|rk|gsk|xai|key|hf|wl|AIza)[-_][A-Za-z0-9_*.-]{6,}|\bAIza[A-Za-z0-9_-]{20,}|\bBearer\s+\S+",
     re.IGNORECASE,
 )
 LONGEST_MESSAGE = 4000

@@ -181,3 +181,16 @@ def test_ten_thousand_keys_are_read_as_their_changes_are(db: sqlite3.Connection,
         assert seen == [0, 1], "only what is new is read"
 
     with_state(path, story)
+
+
+def test_a_key_whose_terms_are_not_understood_is_not_good(db: sqlite3.Connection, path: Path) -> None:
+    good, newer = (keys.digest(keys.add(db, Key(name), None, NOW)) for name in ("alice", "bob"))
+    db.execute("UPDATE keys SET terms = ? WHERE name = 'bob'", ('{"budgets": [["1", "week", "refuse"]]}',))
+
+    async def story(state: State) -> None:
+        table = KeyTable(state)
+        assert table.find(good) is not None
+        assert table.find(newer) is None
+        assert table.some
+
+    with_state(path, story)

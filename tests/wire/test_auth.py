@@ -80,6 +80,7 @@ class Shelf:
 
     def __init__(self, **known: Known) -> None:
         self.by_digest = {sha256(secret.encode()).digest(): one for secret, one in known.items()}
+        self.some = bool(known)
         self.looked = 0
 
     def find(self, digest: bytes) -> Known | None:
