@@ -43,7 +43,7 @@ RATE = 120.0
 """Requests a second."""
 CONFIG = """
 backends:
-  dear: {{type: openai, base_url: "{dear}", api_key: k, price: {{input: 3, output: 12}}}}
+  dear: {{type: openai, base_url: "{dear}", api_key: k, price: {{input: 1.5, output: 6}}}}
   good: {{type: openai, base_url: "{good}", api_key: k, price: {{input: 1, output: 4}}}}
   cheap: {{type: openai, base_url: "{cheap}", api_key: k, price: {{input: 0.5, output: 2}}}}
 routes:
