@@ -90,6 +90,10 @@ class Limiting:
         self._left[priority, how] += 1
         self._waited[priority] += seconds
 
+    def near(self, now: float) -> Iterable[tuple[str, float]]:
+        """Of everything that has limits, the share of that one of which most is used."""
+        return () if self._limiter is None else self._limiter.near(now)
+
     def readings(self) -> Iterator[Gauge]:
         """For the metrics: who waits, and the limits that are found."""
         limiter = self._limiter

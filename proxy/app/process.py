@@ -113,6 +113,7 @@ class Process:
         self.spending = Spending(config, self.engine, self.callers, log.event, past, shared)
         self.spending.on_passed = self.watching.passed
         self.limiting = Limiting(config, self.engine, self.callers, desk.gates)
+        self.watching.limits = self.limiting.near
         self.rating = Rating(
             lambda: self.runtime.desk.config,
             self.engine,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,8 @@ class Watching:
     ) -> None:
         """`idle`: nothing is to be probed any more."""
         self.vitals = vitals
+        self.limits: Callable[[float], Iterable[tuple[str, float]]] = lambda _: ()
+        """Limits of our own: of whom, and how much of them is used, from 0 to 1."""
         self.probes = Probes(engine, vitals, events, idle)
         self._subjects: list[Subject] = []
         self.alerts = Alerts((self._tell,))
@@ -149,7 +151,9 @@ class Watching:
 
     async def look(self) -> None:
         """At all windows."""
-        self._watch.failovers(time.monotonic())
+        tick = time.monotonic()
+        self._watch.failovers(tick)
+        self._watch.limits(self.limits(tick), tick)
         seen = self._net.certificates
         ends = {name: seen[at] for name, at in self._backends.items() if at in seen}
         now = time.time()

@@ -9,7 +9,7 @@ Whoever watches something notes how it stands as often as it likes; only a chang
 | `failover` | a route | the watch: too many of its requests needed more than one attempt |
 | `degraded`, `latency`, `errors`, `traffic` | a target | the watch, by the target's windows |
 | `down` | a target | its circuit |
-| `rate_limit` | a target | what its upstream says of its limits |
+| `rate_limit` | a target, or whose limit of ours it is | what its upstream says, or how much is used |
 | `certificate` | a backend | the certificate that it shows |
 | `budget` | a budget and its threshold | the purses |
 | `quality` | a target | the evaluation of answers |

@@ -153,7 +153,14 @@ class Limiter:
     def used(self, now: float) -> Iterator[tuple[str, float]]:
         """Of each target and backend that has limits, the share of that one of which most is used."""
         for name, meter in self.upstream():
-            yield name, max((1.0 - window.left(now) / window.rate.amount for window in meter.windows), default=0.0)
+            yield name, meter.used(now)
+
+    def near(self, now: float) -> Iterator[tuple[str, float]]:
+        """The same of everything that has limits, in words."""
+        for scope in self.scopes():
+            if scope.meter is not None:
+                yield scope.words, scope.meter.used(now)
+        yield from self.used(now)
 
     # What exchanges do -----------------------------------------------------------------------------------------------
 

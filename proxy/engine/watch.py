@@ -17,6 +17,8 @@ WATCHED = frozenset({"down", "rate_limit", "degraded", "failover", "certificate"
 """The kinds of alerts that are noted here, all of them at each look."""
 QUIET = 300.0
 """Seconds without a limit in sight after which a limit is no longer near: those of a minute come and go."""
+NEAR = 0.9
+"""Share of a limit of our own from which on it is near."""
 BETTER = 10.0
 """Points of score above the threshold at which a target is no longer degraded."""
 LESS = 0.5
@@ -60,6 +62,14 @@ class Watch:
             if tick - self._near.setdefault(subject, tick) >= QUIET:
                 del self._near[subject]
                 self._alerts.note("rate_limit", subject, False, f"no limit of {subject} was in sight for 5 minutes")
+
+    def limits(self, used: Iterable[tuple[str, float]], tick: float) -> None:
+        """Limits of our own. `used`: of whom, and the share of that one of them of which most is used."""
+        for subject, share in used:
+            if share >= NEAR:
+                self._near[subject] = tick
+                message = f"{share:.0%} of a limit of {subject} is used"
+                self._alerts.note("rate_limit", subject, True, message, share=round(share, 3))
 
     def target(self, target: str, now: float) -> None:
         """One target by its windows: its score, and what is not as usual."""

@@ -95,6 +95,20 @@ def test_a_limit_that_comes_and_goes_is_near_until_it_was_not_seen_for_a_while()
     assert scene.said() == [("rate_limit", "a/m", False)]
 
 
+def test_a_limit_of_our_own_is_near_from_nine_tenths_on() -> None:
+    scene = Scene()
+    scene.watch.limits([("key 'alice'", 0.89), ("a/m", 0.0)], 1.0)
+    assert scene.said() == []
+    scene.watch.limits([("key 'alice'", 0.9), ("a/m", 0.0)], 6.0)
+    scene.watch.limits([("key 'alice'", 1.0), ("a/m", 0.0)], 11.0)
+    assert scene.told[0].message == "90% of a limit of key 'alice' is used"
+    assert scene.said() == [("rate_limit", "key 'alice'", True)]
+    scene.trouble({}, 11.0 + QUIET - 1)
+    assert scene.said() == []
+    scene.trouble({}, 11.0 + QUIET)
+    assert scene.said() == [("rate_limit", "key 'alice'", False)]
+
+
 def test_a_refused_key_is_no_limit() -> None:
     scene = Scene()
     scene.trouble({"a/m": Health(cool_until=300.0, cause=K.KEY_REFUSED)}, 1.0)

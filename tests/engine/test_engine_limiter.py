@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from proxy.app.limiting import limits_anything, terms_of
 from proxy.core.failure import FailureKind
@@ -107,6 +110,17 @@ def test_a_target_at_its_limit_is_passed_over_before_it_refuses(on_loop: OnLoop)
         assert [flight.at for flight in stage.flights] == ["a", "a", "b", "b"]
         assert stage.engine.closed["a/m"].reason == "at its limit of 2 requests a minute"
         assert stage.busy() == 8  # each target's gate, and its backend's
+
+    on_loop(story)
+
+
+def test_how_near_each_limit_is_can_be_asked(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Limited([{"target": "a/m", "limits": {"rpm": 4}}, "b"], keys={"team": (_rpm(10), 1.0)})
+        for _ in range(3):
+            stage.come("team")
+        near = dict(stage.limiter.near(time.monotonic()))
+        assert near == {"key 'team'": pytest.approx(0.3), "a/m": pytest.approx(0.75)}
 
     on_loop(story)
 

@@ -102,6 +102,10 @@ class Meter:
         """It matters how many a request has."""
         self.said: dict[str, Stated] = {}
 
+    def used(self, now: float) -> float:
+        """Of the window of which most is, the share that is used."""
+        return max((1.0 - window.left(now) / window.rate.amount for window in self.windows), default=0.0)
+
     def wait(self, tokens: float, now: float) -> float:
         """Seconds until one request with so many fits; 0: now."""
         longest = 0.0
