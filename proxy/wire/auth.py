@@ -58,7 +58,7 @@ class Authenticator:
 
     def check(self, headers: Headers) -> Key | Refusal:
         """The caller's key, or a 401. Where there are no keys everyone passes, with one that has no name."""
-        if not self.asks:
+        if not self._known and (self.table is None or not self.table.some):
             return ANYONE
         presented = _presented(headers)
         if presented is None:
