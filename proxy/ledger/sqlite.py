@@ -26,6 +26,8 @@ from proxy.ledger.schema import LedgerError, open_database
 from proxy.ledger.stats import LedgerStats, Say, silent
 from proxy.ledger.writer import Writer
 
+PATIENCE = 20.0
+"""Seconds that a start waits for its turn: SQLite's turns are by lot, and others may be writing without a pause."""
 _CLOSE_WITHIN = 5.0
 
 
@@ -89,7 +91,7 @@ def open_ledger(
     path = Path(path).absolute()
     stats = LedgerStats()
     try:
-        with closing(open_database(path, busy=5.0)) as connection:
+        with closing(open_database(path, busy=PATIENCE)) as connection:
             connection.execute("BEGIN IMMEDIATE")  # says now if the file is not ours to write
             connection.execute("ROLLBACK")
             dead = adopt(connection, path)
