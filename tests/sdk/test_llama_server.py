@@ -90,16 +90,16 @@ def test_a_named_tool_is_called(both: Serving, client: OpenAI) -> None:
 
 def test_killed_before_its_answer_the_next_target_gives_it(far: LlamaServer, both: Serving, client: OpenAI) -> None:
     create = client.chat.completions.with_raw_response.create
-    first = create(model="chat", messages=COUNT, max_tokens=2)
+    first = create(model="chat", messages=COUNT, max_tokens=2, temperature=0)
     assert (first.headers["x-wayline-target"], first.headers["x-wayline-attempts"]) == (FAR, "1")
     with ThreadPoolExecutor(1) as aside:
-        asked = aside.submit(create, model="chat", messages=STORY, max_tokens=60)
+        asked = aside.submit(create, model="chat", messages=STORY, max_tokens=60, temperature=0)
         while both.metric("wayline_inflight_requests") < 1:
             time.sleep(0.01)
         time.sleep(0.3)  # so that it is in the middle of it; whichever moment it is, the answer is the same
         far.kill()
         during = asked.result(120)
-    after = create(model="chat", messages=COUNT, max_tokens=2)
+    after = create(model="chat", messages=COUNT, max_tokens=2, temperature=0)
     for reply in (during, after):
         assert (reply.headers["x-wayline-target"], reply.headers["x-wayline-attempts"]) == (HERE, "2")
         assert reply.parse().choices[0].message.content
