@@ -51,9 +51,7 @@ class Answer:
     @property
     def finish_reason(self) -> str | None:
         """Of the first choice: `stop`, `length`, `tool_calls`, …"""
-        choices = self.raw.get("choices") or [{}]
-        reason: str | None = choices[0].get("finish_reason")
-        return reason
+        return _finish(self.raw)
 
     @property
     def usage(self) -> Json | None:
@@ -93,9 +91,7 @@ class Chunk:
     @property
     def finish_reason(self) -> str | None:
         """Of the first choice, in its last piece."""
-        choices = self.raw.get("choices") or [{}]
-        reason: str | None = choices[0].get("finish_reason")
-        return reason
+        return _finish(self.raw)
 
     @property
     def usage(self) -> Json | None:
@@ -176,6 +172,12 @@ def closed() -> WaylineError:
     """For those who still waited when it was closed."""
     said = {"message": "This Wayline was closed.", "type": "server_error", "code": "closed", "param": None}
     return WaylineError(503, said)
+
+
+def _finish(raw: Json) -> str | None:
+    choices = raw.get("choices") or [{}]
+    reason: str | None = choices[0].get("finish_reason")
+    return reason
 
 
 def _text(message: Json) -> str:

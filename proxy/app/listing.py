@@ -19,7 +19,7 @@ from proxy.core.failure import Failure
 from proxy.core.price import FREE
 from proxy.credentials.build import credential_of
 from proxy.net.flight import Net
-from proxy.net.whole import Whole
+from proxy.net.whole import answered
 
 PATIENCE = 15.0
 """Seconds for one backend's list."""
@@ -71,17 +71,9 @@ async def _listed(net: Net, backend: Backend) -> Listed:
 
 async def asked(net: Net, at: Origin, call: HttpCall) -> bytes | str:
     """The body of a list of models; or why there is none."""
-    answer = Whole(_MAX_BODY)
-    flight = net.send(at, call, answer, connect=CONNECT)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            failure = await answer.ended
-    except TimeoutError:
-        return f"no list within {PATIENCE:g} s"
-    finally:
-        flight.abort()
-    if failure is not None:
-        return failure.message
+    answer = await answered(net, at, call, most=_MAX_BODY, connect=CONNECT, within=PATIENCE)
+    if isinstance(answer, str):
+        return answer
     return answer.body if answer.status == 200 else f"it answered {answer.status}"
 
 

@@ -127,15 +127,19 @@ class Process:
         self.store = SqliteStore(config.store.path, config.store.days, log.event) if config.store else None
         self.ways: Mapping[str, Api]
         self.ways = WAYS if self.store is None else {**WAYS, "/responses": KeptResponses(self.store)}
-        front = Front(self.engine, lambda: self.runtime.desk, self.ways)
-        self.endpoints = front.endpoints()
-        view = RuntimeView(self.runtime, self.draining, self.metrics.render)
-        self.app: Starlette = Site(view).app(lambda _: self.running(), ERRORS)
-        self.app.router.routes += FeedbackPage(self.rating.take, view.caller).routes()
-        if self.store is not None:
-            self.app.router.routes += KeptPages(self.store, view.caller).routes()
-        self.app.router.routes.append(admin_site(self).route())
+        self.endpoints = Front(self.engine, lambda: self.runtime.desk, self.ways).endpoints()
+        self.app = self._site()
         log.hide(secrets(config))
+
+    def _site(self) -> Starlette:
+        """What is not hot."""
+        view = RuntimeView(self.runtime, self.draining, self.metrics.render)
+        app = Site(view).app(lambda _: self.running(), ERRORS)
+        app.router.routes += FeedbackPage(self.rating.take, view.caller).routes()
+        if self.store is not None:
+            app.router.routes += KeptPages(self.store, view.caller).routes()
+        app.router.routes.append(admin_site(self).route())
+        return app
 
     def unavailable(self) -> Iterator[str]:
         """Each local model that cannot be run, and why."""

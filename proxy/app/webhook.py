@@ -31,7 +31,7 @@ from proxy.core.vitals.policy import Webhook
 from proxy.engine.alerts import Alert
 from proxy.ledger.stats import Say
 from proxy.net.flight import Net
-from proxy.net.whole import Whole
+from proxy.net.whole import answered
 
 WAITING = 1000
 """Alerts that wait: beyond it the oldest are dropped, and the log says how many."""
@@ -162,17 +162,10 @@ class Sender:
         head = f"{self._head}webhook-id: {id_}\r\nwebhook-timestamp: {now}\r\n"
         if self._secret is not None:
             head += f"webhook-signature: {signature(self._secret, id_, now, body)}\r\n"
-        answer = Whole(_MAX_ANSWER)
-        flight = self._net.send(self._at.origin, HttpCall(head.encode(), body), answer, connect=CONNECT)
-        try:
-            async with asyncio.timeout(WITHIN):
-                failure = await answer.ended
-        except TimeoutError:
-            return f"no answer within {WITHIN:g} s"
-        finally:
-            flight.abort()
-        if failure is not None:
-            return failure.message
+        call = HttpCall(head.encode(), body)
+        answer = await answered(self._net, self._at.origin, call, most=_MAX_ANSWER, connect=CONNECT, within=WITHIN)
+        if isinstance(answer, str):
+            return answer
         return "" if 200 <= answer.status < 300 else f"it answered {answer.status}"
 
 

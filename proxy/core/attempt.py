@@ -87,7 +87,7 @@ def step(state: State, event: Event) -> Step:
     if kind is Served:
         return _served(state, event)  # type: ignore[arg-type]  # `kind` says which
     if kind is Committed:
-        return _committed(state, event)  # type: ignore[arg-type]
+        return _committed(state, event)  # type: ignore[arg-type]  # likewise
     if kind is Begin:
         return _send(state, 0) if state.phase is Phase.BEGIN else (state, ())
     return _unusual(state, event)

@@ -58,7 +58,7 @@ class Starting(Sending):
         engine.enter(self)  # type: ignore[arg-type]  # every one is an `Exchange`
         if self.road.route.hedge is not None:
             engine.may_hedge_later(self.road.route, self.began)
-        if engine.admission is None or engine.admission.admit(self):  # type: ignore[arg-type]
+        if engine.admission is None or engine.admission.admit(self):  # type: ignore[arg-type]  # likewise
             self.set_out()
 
     def set_out(self) -> None:
@@ -107,7 +107,7 @@ class Starting(Sending):
         admission = self.engine.admission
         if admission is None or self._state.sends > self._unsent:
             return False
-        told = admission.full(self, failure)  # type: ignore[arg-type]
+        told = admission.full(self, failure)  # type: ignore[arg-type]  # every one is an `Exchange`
         if told is not None:
             if told is not failure:
                 self._refused(told, told.retry_after)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from proxy.core.call import Headers
+from proxy.core.call import Headers, HttpCall, Origin
 from proxy.core.dialect import Malformed
 from proxy.core.failure import Failure, FailureKind
+from proxy.net.flight import Net
 
 
 class Whole:
@@ -51,3 +52,17 @@ class Whole:
     def on_failure(self, failure: Failure) -> None:
         if not self.ended.done():
             self.ended.set_result(failure)
+
+
+async def answered(net: Net, at: Origin, call: HttpCall, *, most: int, connect: float, within: float) -> Whole | str:
+    """The answer to a call, of at most so many bytes; or why there is none. Times are seconds."""
+    answer = Whole(most)
+    flight = net.send(at, call, answer, connect=connect)
+    try:
+        async with asyncio.timeout(within):
+            failure = await answer.ended
+    except TimeoutError:
+        return f"no answer within {within:g} s"
+    finally:
+        flight.abort()
+    return answer if failure is None else failure.message

@@ -13,6 +13,7 @@ import socket
 import struct
 import sys
 import termios
+from abc import abstractmethod
 from asyncio import TimerHandle
 from typing import Any
 
@@ -66,17 +67,17 @@ class Connection(HttpToolsProtocol):
 
     # What the inbound half adds
 
+    @abstractmethod
     def _pump(self) -> None:
         """Goes on with the next request."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _late(self) -> None:
         """The deadline for what the client owes us has passed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _forget(self) -> None:
         """Nothing that was read is wanted any more."""
-        raise NotImplementedError
 
     @property
     def busy(self) -> bool:
