@@ -141,6 +141,13 @@ class Purses:
         tags = exchange.tags if self._tagged else ()
         return self._standings(self._holding(exchange.key, exchange.road.route.name, backend, tags)[0])
 
+    def look(self, key: str, route: str, backend: str, tags: tuple[str, ...]) -> tuple[list[Standing], list[Standing]]:
+        """What holds for such requests at this backend: budgets for each of them by itself, and all others as they
+        stand now. For whoever asks what would be done."""
+        accounts, each = self._holding(key, route, backend, tags if self._tagged else ())
+        stands = self._standings(accounts)
+        return [Standing(owned, budget, 0, 0, self._now, self._now) for owned, budget in each], stands
+
     # Inside ------------------------------------------------------------------------------------------------------
 
     def _hold(self, held: Held, fare: Fare, amount: int, number: int) -> Failure | None:
