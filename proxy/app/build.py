@@ -8,6 +8,7 @@ from dataclasses import replace
 from proxy.app.custom import function_of
 from proxy.app.free import FreeLists
 from proxy.app.pull import Pulls
+from proxy.app.tokenizers import ByModel
 from proxy.backends.registry import bind, origin
 from proxy.config.values import Backend, Config
 from proxy.core.call import Origin
@@ -125,7 +126,8 @@ class Builder:
         gates = (self._gates.of(target.name), self._gates.of(backend.name))
         signs = self._credentials[backend.name]
         count = self._counter(target.model)
-        lane = Lane(target, bind(backend, target), self._place(backend, target), gates, signs, count)
+        own = count if isinstance(count, ByModel) else None
+        lane = Lane(target, bind(backend, target), self._place(backend, target), gates, signs, count, tokenizer=own)
         ring = self._rings.get(backend.name)
         if ring is None:
             return lane

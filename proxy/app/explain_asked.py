@@ -17,6 +17,7 @@ from proxy.config.problem import Problems
 from proxy.config.values import Config
 from proxy.core.ability import CAPABILITIES
 from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.choice.counting import counted, edges_of
 from proxy.core.choice.facts import Facts, facts_of
 from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import NONE, Wish
@@ -143,7 +144,11 @@ def _whole(
             asked = asked._replace(facts=_facts_of(wished))
     else:
         wish = NONE if wished.wish is None else wished.wish
-        asked = Asked(_facts_of(wished), wish, key, dict(wish.headers))
+        facts = _facts_of(wished)
+        own = {one.name: desk.tokenizers.own(one.model) for one in route.targets} if config.tokenizers else {}
+        known = {name: tokenizer for name, tokenizer in own.items() if tokenizer is not None}
+        facts = counted(edges_of(route, known), known, facts, wish, wished.body)
+        asked = Asked(facts, wish, key, dict(wish.headers))
     return route, asked, as_it_is(engine, desk, route, hour, last)
 
 

@@ -129,7 +129,7 @@ def plain(found: Explained) -> dict[str, Any]:
         "rule": rule,
         "use": use or None,
         "request": {
-            "input": facts.input,
+            "input": facts.tokens,
             "output": facts.output,
             "needs": sorted(facts.needs),
             "wish": {

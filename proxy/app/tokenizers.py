@@ -1,4 +1,5 @@
-"""OpenAI's tokenizers (the extra `tokenizers`), for the usage of streams whose upstream did not come to report it."""
+"""OpenAI's tokenizers (the extra `tokenizers`): for requests that may or may not fit, and for the usage of streams
+whose upstream did not come to report it."""
 
 from __future__ import annotations
 
@@ -12,8 +13,6 @@ from cachetools import LRUCache
 from proxy.core.tokens import Counter, of_text
 
 MISSING = "tiktoken is not installed: pip install 'wayline[tokenizers]'"
-MOST = 20_000
-"""Characters that are counted; the rest of a longer text is taken to be like them. The event loop waits meanwhile."""
 _MODELS = 1000
 """Models that are remembered: callers may name any number of them."""
 
@@ -21,19 +20,17 @@ _MODELS = 1000
 class ByModel:
     """Counts a model's tokens: about, until its tokenizer is loaded."""
 
-    __slots__ = ("encode", "model")
+    __slots__ = ("encode", "model", "vocabulary")
 
     def __init__(self, model: str) -> None:
         self.model = model.rpartition("/")[2]
         self.encode: Callable[[str], list[int]] | None = None
+        self.vocabulary = ""
+        """As tiktoken names it; empty: it is not loaded, or there is none."""
 
     def __call__(self, text: str) -> int:
         encode = self.encode
-        if encode is None:
-            return of_text(text)
-        if len(text) <= MOST:
-            return len(encode(text))
-        return len(encode(text[:MOST])) * len(text) // MOST
+        return of_text(text) if encode is None else len(encode(text))
 
 
 class Tokenizers:
@@ -53,8 +50,14 @@ class Tokenizers:
         found = self._known.get(model)
         if found is None:
             found = self._known[model] = ByModel(model)
-            self._new.append(found)
+            if len(self._new) < _MODELS:
+                self._new.append(found)
         return found
+
+    def own(self, model: str) -> ByModel | None:
+        """The same, if it is, or may become, a tokenizer."""
+        found = self.of(model)
+        return found if isinstance(found, ByModel) else None
 
     def load_soon(self, say: Callable[[str], None]) -> None:
         """Loads what was asked for since the last time, if anything was, on a thread of its own: tiktoken fetches a
@@ -79,7 +82,8 @@ def load(counters: Iterable[ByModel]) -> str:
         return MISSING
     for counter in counters:
         try:
-            counter.encode = library.encoding_for_model(counter.model).encode_ordinary
+            encoding = library.encoding_for_model(counter.model)
+            counter.encode, counter.vocabulary = encoding.encode_ordinary, encoding.name
         except KeyError:  # no model of OpenAI's
             continue
         except (OSError, ValueError, ImportError) as error:  # not in the cache, and no network; or not what it was

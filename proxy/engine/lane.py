@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.core.attempt import Usual, usual
 from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.choice.counting import Edges, edges_of
 from proxy.core.choice.facts import Look, look
 from proxy.core.choice.ranking import WEIGH, Custom
 from proxy.core.credential import Credential
@@ -17,7 +18,7 @@ from proxy.core.place import Place
 from proxy.core.plan import Plan
 from proxy.core.relay import Relays, Request
 from proxy.core.route import Route, Target
-from proxy.core.tokens import Counter, of_text
+from proxy.core.tokens import Counter, Tokenizer, of_text
 from proxy.engine.gate import Gate
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Lane:
     """The same target by each of the keys, in their order."""
     key: BackendKey | None = None
     """The key that this one of `keyed` sends."""
+    tokenizer: Tokenizer | None = None
+    """`count`, where it is the model's own tokenizer, or may become it."""
     soonest: float = field(init=False)
     """Seconds after which the first of the target's times can be over."""
 
@@ -119,6 +122,10 @@ class Road:
     """The length of an answer matters to some strategy."""
     exact: bool = field(init=False)
     """The tokens matter in full, not about."""
+    tokenizers: Mapping[str, Tokenizer] = field(init=False)
+    """Of targets that have one."""
+    edges: Edges | None = field(init=False)
+    """What the tokens of a request may be so near to that those are asked; `None`: there are none."""
     lasts: bool = field(init=False)
     """Nothing that is measured matters to a request which asks for nothing of its own."""
 
@@ -128,6 +135,7 @@ class Road:
         embeds = not any("embeddings" in target.ability.lacks for target in self.vectors.targets)
         strategies = frozenset() if policy is None else policy.strategies
         rules = () if policy is None else policy.rules
+        own = {name: lane.tokenizer for name, lane in self.lanes.items() if lane.tokenizer is not None}
         for name, value in (
             ("usual", usual(self.route)),
             ("usual_vectors", usual(self.vectors)),
@@ -140,6 +148,8 @@ class Road:
             ("quick", not rules and (policy is None or not policy.exact)),
             ("times", "least_latency" in strategies),
             ("exact", policy is not None and policy.exact),
+            ("tokenizers", own),
+            ("edges", edges_of(self.route, own) if own else None),
             ("lasts", policy is None or not policy.measures),
         ):
             object.__setattr__(self, name, value)

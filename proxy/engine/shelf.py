@@ -8,6 +8,7 @@ from typing import NamedTuple
 from proxy.core.attempt import Usual, usual
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.choice.choose import Choice, Shortlist, asked_to_wait
+from proxy.core.choice.counting import counted
 from proxy.core.choice.facts import MATTERS, Facts, about, facts_of, output_of, rounded
 from proxy.core.choice.ranked import Shared
 from proxy.core.choice.ranking import Closed
@@ -140,7 +141,10 @@ def asked(road: Road, request: Request, key: str) -> Asked:
     plain = road.plain(request)
     wish = NONE if request.wish is None else request.wish
     headers = dict(wish.headers) if wish.headers else _NO_HEADERS
-    return Asked(facts_for(road, request, plain=plain), wish, key, headers, plain)
+    facts = facts_for(road, request, plain=plain)
+    if road.edges is not None and isinstance(request, ChatRequest | EmbedRequest):
+        facts = counted(road.edges, road.tokenizers, facts, wish, request.body)
+    return Asked(facts, wish, key, headers, plain)
 
 
 def fresh_for(road: Road) -> float:

@@ -7,7 +7,7 @@ from time import monotonic, time
 
 from proxy.core.chat import ChatRequest
 from proxy.core.outcome import Ended, Finish
-from proxy.core.tokens import of_request
+from proxy.core.tokens import of_bounded, of_request
 from proxy.engine.aside import Aside
 from proxy.engine.engine import Engine
 from proxy.engine.lane import Lane, Road
@@ -62,7 +62,7 @@ class Counting:
 
     def _estimate(self) -> None:
         body = self._request.body
-        count = of_request(body) if self._lane is None else of_request(body, self._lane.count)
+        count = of_request(body) if self._lane is None else of_bounded(body, self._lane.count)
         self._say(self._api.counted(count), ESTIMATED)
 
     def _say(self, body: bytes, more: bytes) -> None:

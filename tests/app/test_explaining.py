@@ -224,3 +224,19 @@ def test_a_model_that_would_have_to_be_loaded_is_passed_over_where_only_warm_one
     told = found({"request": BODY}, desk, engine)
     assert names(told) == ["cheap/small"]
     assert told["left_out"][0]["reason"].startswith("not loaded (")
+
+
+@pytest.mark.parametrize("drafted", [False, True])
+def test_tokenizers_count_for_what_is_explained_too(drafted: bool) -> None:
+    """In force, and as a draft that names the same models."""
+    text = CONFIG.replace("sticky: true", "unsupported: refuse").replace("near/llama,", "near/gpt-4,")
+    text = text.partition("    rules:")[0].replace("direct:", "tokenizers: true\ndirect:")
+    desk, engine = made(text)
+    counter = desk.tokenizers.own("gpt-4")
+    assert counter is not None
+    counter.encode, counter.vocabulary = (lambda text: [0] * len(text.split())), "words"
+    long = {"model": "chat", "messages": [{"role": "user", "content": "extraordinarily " * 4000}]}
+    said = {"request": long, **({"config": text} if drafted else {})}
+    told = found(said, desk, engine)
+    assert "near/gpt-4" in names(told) and told["request"]["input"] == pytest.approx(4007, rel=0.02)
+    assert "near/gpt-4" not in names(found({"asked": {"route": "chat", "input": 16_000}}, desk, engine))

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import tiktoken.registry
 
-from proxy.app.tokenizers import MISSING, MOST, ByModel, Tokenizers, load
-from proxy.core.tokens import of_request, of_text
+from proxy.app.tokenizers import MISSING, ByModel, Tokenizers, load
+from proxy.core.tokens import MOST, of_bounded, of_request, of_text
 from proxy.testing.exchange import load as exchanges
 
 CL100K = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
@@ -55,7 +55,36 @@ def test_a_counter_is_better_once_its_tokenizer_is_loaded() -> None:
         if thread.name == "tokenizers":
             thread.join(20)
     assert (count(text), wrong) == (6, [])
-    assert count("word " * MOST) == pytest.approx(MOST + 1, rel=0.01)
+    (own,) = [tokenizers.own("openai/gpt-4")]
+    assert own is count and own is not None and own.vocabulary == "cl100k_base"
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_request_of_any_length_is_counted_in_bounded_time_and_within_some_hundredths() -> None:
+    """Prose and code of this repository; a short one exactly."""
+    counter = ByModel("gpt-4")
+    load([counter])
+    given: list[int] = []
+
+    def noted(text: str) -> int:
+        given.append(len(text))
+        return counter(text)
+
+    root = Path(__file__).parents[2]
+    texts = [(root / name).read_text() for name in ("proxy/DESIGN.md", "proxy/core/attempt.py", "docs/choosing.md")]
+    body = {"messages": [{"role": "user", "content": text} for text in texts * 4]}
+    assert of_bounded(body, noted) == pytest.approx(of_request(body, counter), rel=0.04)
+    assert sum(given) <= MOST * 1.05
+    short = {"messages": [{"role": "user", "content": texts[2][: MOST - 1000]}]}
+    assert of_bounded(short, counter) == of_request(short, counter)
+
+
+def test_callers_who_name_any_number_of_models_do_not_fill_the_memory() -> None:
+    tokenizers = Tokenizers()
+    tokenizers.wanted = True
+    for number in range(3000):
+        tokenizers.of(f"model-{number}")
+    assert len(tokenizers._new) <= 1000 and len(tokenizers._known) <= 1000
 
 
 @pytest.mark.usefixtures("cache")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from proxy.core.tokens import estimated, of_chars, of_request, of_text
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.core.tokens import MOST, estimated, of_bounded, of_chars, of_request, of_text
 from proxy.core.usage import Source
 
 
@@ -39,3 +42,34 @@ def test_embeddings_inputs_are_texts_or_token_ids() -> None:
 def test_an_estimate_says_that_it_is_one() -> None:
     usage = estimated({"input": "four"}, 8)
     assert (usage.input, usage.output, usage.source) == (1, 2, Source.ESTIMATED)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 30_000), max_size=30), st.sampled_from(["a", "漢", "word "]))
+def test_what_counts_in_bounded_time_is_given_no_more_and_finds_as_much(lengths: list[int], unit: str) -> None:
+    """Of a text that is the same everywhere: in pieces, many or few, of any length, also of none."""
+    given_to: list[int] = []
+
+    def count(text: str) -> int:
+        given_to.append(len(text))
+        return len(text)
+
+    body = {"messages": [{"content": (unit * length)[:length]} for length in lengths]}
+    whole = of_request(body, len)
+    assert of_bounded(body, count) == whole
+    assert sum(given_to) <= MOST * 1.1
+
+
+def test_a_million_short_texts_are_bounded_too() -> None:
+    calls: list[str] = []
+
+    def count(text: str) -> int:
+        calls.append(text)
+        return 1
+
+    assert of_bounded({"input": ["ab"] * 500_000}, count) == 500_000
+    assert len(calls) <= MOST
+
+
+def test_token_ids_are_counted_by_nobody() -> None:
+    assert of_bounded({"input": [[1] * 50_000, [2] * 50_000]}, len) == 100_000

@@ -18,6 +18,7 @@ from proxy.core.chat import ChatRequest, EmbedRequest, Native
 from proxy.core.choice.wish import Wish
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Finish, Outcome
+from proxy.core.tokens import Counter, of_text
 from proxy.core.told import Told
 from proxy.engine.caller import Won
 from proxy.engine.engine import Engine
@@ -234,9 +235,10 @@ class Stage:
         direct: bool = False,
         backends: Mapping[str, Mapping[str, Any]] | None = None,
         environ: Mapping[str, str] | None = None,
+        counter: Callable[[str], Counter] = lambda _: of_text,
         **route: Any,
     ) -> None:
-        """`backends`: what the configuration says of them besides, by their letter."""
+        """`backends`: what the configuration says of them besides, by their letter. `counter`: of a model's tokens."""
         price = {"input": 1, "output": 2}
         usual = {n: {"type": "openai", "base_url": f"http://{n}.test/v1", "price": price} for n in "abc"}
         given_backends = {n: {**one, **(backends or {}).get(n, {})} for n, one in usual.items()}
@@ -250,7 +252,7 @@ class Stage:
         self.config = config
         self.gates = Gates()
         self.rings = Rings()
-        self.roads = Builder(config, {}, self.gates, rings=self.rings).roads()
+        self.roads = Builder(config, {}, self.gates, counter, self.rings).roads()
         self.engine = Engine(self.net, self.books, [self.books])
         self._ids: Iterator[int] = iter(range(10**9))
 

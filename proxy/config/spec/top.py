@@ -205,7 +205,8 @@ TOP = Table(
         Key(
             "tokenizers",
             Flag(),
-            "Usage that no upstream reported (of a stream that was cut) is counted by tiktoken for OpenAI's models "
+            "Where an estimate may decide wrongly whether a request fits a target, and where no upstream reported "
+            "usage (of a stream that was cut), tokens of OpenAI's models are counted by tiktoken "
             "(`pip install 'wayline[tokenizers]'`); it fetches each vocabulary once. Without it by characters.",
             False,
         ),

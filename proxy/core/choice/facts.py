@@ -43,21 +43,28 @@ class Facts(NamedTuple):
     """False: it asks for vectors."""
     model: str = ""
     """As the caller named it."""
+    counted: tuple[tuple[str, int], ...] = ()
+    """Tokens of input by target, for those whose own tokenizer counted them: see counting.py."""
+
+    @property
+    def tokens(self) -> int:
+        """Of input, as well as they are known whatever the target."""
+        return self.counted[0][1] if self.counted else self.input
 
 
 def rounded(facts: Facts) -> Facts:
     """With numbers of tokens that many requests have in common, at most 3 % away: an estimate is no better."""
-    tokens, output, needs, chat, model = facts
-    if tokens < _EXACT and (output is None or output < _EXACT):
+    tokens, output, needs, chat, model, counted = facts
+    if tokens < _EXACT and (output is None or output < _EXACT) and not counted:
         return facts
-    return _new(Facts, (about(tokens), None if output is None else about(output), needs, chat, model))
+    return _new(Facts, (about(tokens), None if output is None else about(output), needs, chat, model, ()))
 
 
 def facts_of(body: Mapping[str, Any], *, chat: bool = True, model: str = "") -> Facts:
     """All of them, from a chat or embeddings request."""
     plain = plain_facts(body) if chat else None
     if plain is not None:
-        return _new(Facts, (*plain, _NONE, True, model))
+        return _new(Facts, (*plain, _NONE, True, model, ()))
     needs = frozenset(_needs(body)) if chat else frozenset({"embeddings"})
     return Facts(of_request(body), output_of(body) if chat else None, needs, chat, model)
 

@@ -11,22 +11,26 @@ from proxy.core.failure import FailureKind
 from proxy.core.price import MILLION
 from proxy.core.route import Target
 
-DOUBT = 2
-"""Tokens are estimated: a target whose context is not this many times too small is asked where nothing else is left."""
+DOUBT, SURE = 2, 1.05
+"""Tokens are estimated: a target whose context is not this many times too small is asked where nothing else is left;
+and where they were counted, but for what stands around them in a model's chat format."""
 SOFT = frozenset({"json_schema", "reasoning", "n", "logprobs"})
 """Capabilities without which there is an answer all the same, only not quite as asked: such targets come last."""
 
 
-def tokens_at(facts: Facts, known: Measured) -> int:
+def tokens_at(target: Target, facts: Facts, known: Measured) -> int:
     """Of input, as the target's model counts them, about."""
+    for name, tokens in facts.counted:
+        if name == target.name:
+            return tokens
     return facts.input if known.dense == 1.0 else int(facts.input * known.dense)
 
 
 def cannot(target: Target, facts: Facts, known: Measured) -> tuple[FailureKind, str] | None:
     """Why it would have to refuse; `None`: nothing is known that says so."""
     ability = target.ability
-    if facts.chat and ability.context is not None and tokens_at(facts, known) > ability.context:
-        return FailureKind.CONTEXT_LENGTH, f"context {ability.context:,} < {tokens_at(facts, known):,}"
+    if facts.chat and ability.context is not None and (tokens := tokens_at(target, facts, known)) > ability.context:
+        return FailureKind.CONTEXT_LENGTH, f"context {ability.context:,} < {tokens:,}"
     lacking = [need for need in sorted(facts.needs - SOFT) if ability.can(need) is False]
     if lacking:
         return FailureKind.UNSUPPORTED, f"no {', no '.join(lacking)}"
@@ -38,7 +42,8 @@ def cannot(target: Target, facts: Facts, known: Measured) -> tuple[FailureKind, 
 def doubtful(target: Target, facts: Facts, known: Measured) -> bool:
     """Its context is too small only by an estimate that may be wrong by so much."""
     context = target.ability.context
-    return context is not None and context < tokens_at(facts, known) <= context * DOUBT
+    by = SURE if any(name == target.name for name, _ in facts.counted) else DOUBT
+    return context is not None and context < tokens_at(target, facts, known) <= context * by
 
 
 def not_quite(target: Target, facts: Facts, known: Measured) -> str | None:
@@ -47,7 +52,7 @@ def not_quite(target: Target, facts: Facts, known: Measured) -> str | None:
     wanted = facts.output
     if wanted is not None and ability.output is not None and wanted > ability.output:
         return f"answers up to {ability.output:,} < {wanted:,}"
-    tokens = tokens_at(facts, known)
+    tokens = tokens_at(target, facts, known)
     if wanted is not None and ability.context is not None and tokens + wanted > ability.context:
         return f"context {ability.context:,} < {tokens:,} + {wanted:,}"
     lacking = [need for need in sorted(facts.needs & SOFT) if ability.can(need) is False]
@@ -120,7 +125,7 @@ def expected_cost(target: Target, facts: Facts, known: Measured) -> Decimal | No
     price = target.price
     if price is None:
         return None
-    tokens = tokens_at(facts, known)
+    tokens = tokens_at(target, facts, known)
     price = price.at(tokens)
     output = facts.output if facts.output is not None and facts.chat else expected_output(facts, known)
     total = tokens * price.input + int(output) * price.output
@@ -136,7 +141,7 @@ def rates(target: Target, facts: Facts, known: Measured) -> tuple[float, float] 
     if price is None:
         return None
     if price.tiers:
-        price = price.at(tokens_at(facts, known))
+        price = price.at(tokens_at(target, facts, known))
     output = facts.output if facts.output is not None and facts.chat else expected_output(facts, known)
     into = float(price.input)
     if known.cached and price.cached_input is not None:

@@ -44,7 +44,7 @@ def holds(when: When, asked: Asked, hour: int) -> bool:
         or (agent and agent != wish.agent)
         or (key and key != asked.key)
         or (tag and tag not in wish.tags)
-        or (tokens is not None and not _within(tokens, facts.input))
+        or (tokens is not None and not _within(tokens, facts.tokens))
         or (output is not None and not _within(output, facts.output))
         or (has and not has <= facts.needs)
         or (hours is not None and not _in_hours(hours, hour))
