@@ -7,6 +7,7 @@ event), `after_content()` those that break a stream when the client has seen a p
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import socket
 from collections.abc import Iterator
@@ -106,6 +107,7 @@ def connection_faults() -> dict[str, Behaviour]:
     }
 
 
+@functools.cache
 def gzip_bomb(size: int = 64 * MIB) -> Behaviour:
     """A body that was not asked to be compressed and grows to `size` bytes."""
     packed = gzip.compress(b" " * size, mtime=0)

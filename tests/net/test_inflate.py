@@ -30,6 +30,7 @@ PACKERS: dict[bytes, list[Callable[[bytes], bytes]]] = {
     b"x-gzip": [gzip.compress],
     b"deflate": [zlib.compress, raw_deflate],
 }
+PACKED = gzip.compress(b"x")
 CASES = [(name, pack) for name, packs in PACKERS.items() for pack in packs]
 
 
@@ -71,7 +72,9 @@ def test_a_bomb_is_stopped_early_and_costs_little_memory() -> None:
     assert out < 20_000_000
 
 
-@pytest.mark.parametrize("data", [b"not packed", gzip.compress(b"x") + b"more", gzip.compress(b"x")[:-8] + b"12345678"])
+@pytest.mark.parametrize(
+    "data", [b"not packed", PACKED + b"more", PACKED[:-8] + b"12345678"], ids=["not packed", "more", "checksum"]
+)
 def test_what_is_not_as_its_name_says_is_broken(data: bytes) -> None:
     with pytest.raises(Broken):
         list(Inflate(b"gzip").feed(data))
@@ -106,6 +109,7 @@ def test_the_sink_sees_a_packed_answer_as_if_it_had_come_plain(
         (b"gzip, gzip", gzip.compress(gzip.compress(TEXT)), FailureKind.MALFORMED),
         (b"zstd", b"hello", FailureKind.MALFORMED),
     ],
+    ids=["bomb", "not packed", "cut", "packed twice", "another packing"],
 )
 def test_a_packed_answer_that_cannot_be_taken_fails_and_its_connection_is_closed(
     run: Run, encoding: bytes, body: bytes, kind: FailureKind
