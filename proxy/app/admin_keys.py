@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sqlite3
 import time
 from collections.abc import Callable
@@ -14,18 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict, Ty
 from proxy.app.admin_limits import amount_text
 from proxy.config.limiting import limits_of
 from proxy.config.values import CallerKey, Config
-from proxy.core.key import Key
+from proxy.core.key import Key, wrong
 from proxy.core.money.budget import OnExceeded, budget_of
 from proxy.ops.admin_api import Action, Ask, Refused
 from proxy.state import keys
-from proxy.state.keys import Row, Unable
+from proxy.state.keys import Missing, Row, Unable
 from proxy.state.schema import StateError, open_database
 
 if TYPE_CHECKING:
     from proxy.app.process import Process
 
 T = TypeVar("T")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
 OVERLAP = 3600.0
 LONGEST = 30 * 86_400.0
 """Seconds that an old key may be good beside the new one, at most."""
@@ -152,6 +150,11 @@ class Keys:
         if seconds is not None and seconds <= 0:
             raise Refused(400, "'expires_in' must be more than 0.", "invalid_request", param="expires_in")
         until = None if seconds is None else now + seconds
+        said = wrong(key, until)
+        if said is not None:
+            part, message = said
+            raise Refused(400, message, "invalid_request", param="expires_in" if part == "expires" else part)
+        _check(self._process.runtime.desk.config, key)
         secret = await self._in_database(lambda db: keys.add(db, key, until, now))
         self._changed("added", key.name)
         return {"name": key.name, "key": secret, "until": until, "replaced_until": None}
@@ -160,35 +163,31 @@ class Keys:
         name, now = ask.path["name"], time.time()
         overlap = ask.body.get("overlap", OVERLAP)
         if not 0 <= overlap <= LONGEST:
-            raise Refused(400, f"'overlap' must be 0 to {LONGEST:g}.", "invalid_request", param="overlap")
-        secret = await self._in_database(lambda db: keys.rotate(db, name, overlap, now))
+            raise Refused(400, f"'overlap' must be 0 to {LONGEST:.0f}.", "invalid_request", param="overlap")
+        secret = await self._in_database(lambda db: keys.rotate(db, name, overlap, now), name)
         self._changed("rotated", name)
         return {"name": name, "key": secret, "until": None, "replaced_until": now + overlap}
 
     async def revoke(self, ask: Ask) -> KeyEnded:
         name = ask.path["name"]
-        count = await self._in_database(lambda db: keys.revoke(db, name, time.time()))
+        count = await self._in_database(lambda db: keys.revoke(db, name, time.time()), name)
         self._changed("revoked", name)
         return {"name": name, "revoked": count}
 
     def _wanted(self, ask: Ask) -> Key:
-        body, config = ask.body, self._process.runtime.desk.config
-        name: str = body["name"]
-        if not _NAME.match(name):
-            message = "'name' must be letters, digits, . _ @ - (64 of them at most)."
-            raise Refused(400, message, "invalid_request", param="name")
+        body = ask.body
         then = OnExceeded(body.get("on_exceeded", "refuse"))
         try:
             budgets = tuple(budget_of(text, then) for text in body.get("budgets", ()))
         except ValueError as error:
             raise Refused(400, str(error), "invalid_request", param="budgets") from None
+        if "on_exceeded" in body and not budgets:
+            message = "'on_exceeded' says what follows when a budget is spent: there is none."
+            raise Refused(400, message, "invalid_request", param="on_exceeded")
         limits = body.get("limits", {})
-        if any(value < 1 for value in limits.values()):
-            raise Refused(400, "Limits must be 1 at least.", "invalid_request", param="limits")
         routes = frozenset(body["routes"]) if "routes" in body else None
-        _check(config, name, routes)
         tags = tuple(sorted(set(body.get("tags", ()))))
-        return Key(name, routes, tags, body.get("owner", ""), budgets, limits_of({"limits": limits}))
+        return Key(body["name"], routes, tags, body.get("owner", ""), budgets, limits_of({"limits": limits}))
 
     def _changed(self, what: str, name: str) -> None:
         process = self._process
@@ -197,14 +196,21 @@ class Keys:
         process.log.event("warning", f"key.{what}", name=name)
         process.events.tell("key", name=name, state=what)
 
-    async def _in_database(self, act: Callable[[sqlite3.Connection], T]) -> T:
-        path = self._process.runtime.desk.config.state
+    async def _in_database(self, act: Callable[[sqlite3.Connection], T], name: str = "") -> T:
+        """`name`: of the key that is to be changed."""
+        config = self._process.runtime.desk.config
+        path = config.state
         if path is None:
             raise Refused(409, "`state: false`: there is nowhere to keep keys.", "no_state")
         try:
             return await asyncio.to_thread(_with, Path(path), act)
+        except Missing as error:
+            if any(own.name == name for own in config.keys):
+                message = f"The key {name!r} stands in the configuration: it can be changed there."
+                raise Refused(409, message, "key_unable", param="name") from None
+            raise Refused(404, str(error), "key_not_found", param="name") from None
         except Unable as error:
-            raise Refused(409, str(error).replace("`wayline keys rotate`", "Rotating"), "key_unable") from None
+            raise Refused(409, str(error), "key_unable", param="name") from None
         except (StateError, sqlite3.Error) as error:
             raise Refused(503, f"The database cannot be used: {error}.", "state_error", type_="server_error") from None
 
@@ -214,10 +220,13 @@ def _with(path: Path, act: Callable[[sqlite3.Connection], T]) -> T:
         return act(db)
 
 
-def _check(config: Config, name: str, routes: frozenset[str] | None) -> None:
-    if any(own.name == name for own in config.keys):
-        raise Refused(409, f"The configuration has a key {name!r} already.", "key_unable", param="name")
-    for route in sorted(routes or ()):
+def _check(config: Config, key: Key) -> None:
+    if any(own.name == key.name for own in config.keys):
+        raise Refused(409, f"The configuration has a key {key.name!r} already.", "key_unable", param="name")
+    if key.budgets and config.ledger is None:
+        message = "`ledger: false`, and what was spent of a budget is read from there."
+        raise Refused(409, message, "no_ledger", param="budgets")
+    for route in sorted(key.routes or ()):
         if route not in config.routes and not (config.direct and "/" in route):
             raise Refused(400, f"There is no route {route[:100]!r}.", "invalid_request", param="routes")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +20,12 @@ from proxy.config.limiting import limits_of
 from proxy.config.load import load_file
 from proxy.config.problem import Problems, nearest, one_of
 from proxy.config.values import Config
-from proxy.core.key import Key
+from proxy.core.key import Key, wrong
 from proxy.core.money.budget import OnExceeded, budget_of
 from proxy.state import keys
-from proxy.state.keys import Unable
+from proxy.state.keys import Missing, Unable
 from proxy.state.schema import StateError, open_database
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
 _SPAN = re.compile(r"([1-9][0-9]{0,4}) ?(s|m|h|d|w)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -43,7 +43,7 @@ class Wanted(NamedTuple):
     name: str
     routes: tuple[str, ...]
     budgets: tuple[str, ...]
-    on_exceeded: str
+    on_exceeded: str | None
     limits: dict[str, int | None]
     expires: str | None
     tags: tuple[str, ...]
@@ -55,6 +55,9 @@ def add(where: Where, wanted: Wanted, *, as_json: bool) -> int:
     now = time.time()
     key = key_of(wanted)
     expires = None if wanted.expires is None else moment(wanted.expires, now)
+    said = wrong(key, expires)
+    if said is not None:
+        raise click.UsageError(said[1])
 
     def make(db: sqlite3.Connection, config: Config | None) -> str:
         if config is not None:
@@ -69,21 +72,23 @@ def rotate(where: Where, name: str, overlap: str, *, as_json: bool) -> int:
     now = time.time()
     seconds = span(overlap)
 
-    def change(db: sqlite3.Connection, _: Config | None) -> str:
-        return keys.rotate(db, name, seconds, now)
+    def change(db: sqlite3.Connection, config: Config | None) -> str:
+        with _of_file(config, name):
+            return keys.rotate(db, name, seconds, now)
 
-    return _made(where, change, Key(name), None, as_json=as_json, until=now + seconds)
+    return _made(where, change, Key(name), None, as_json=as_json, until=now + seconds, there=True)
 
 
 def revoke(where: Where, name: str) -> int:
     """Ends it. Returns the exit status."""
 
-    def end(db: sqlite3.Connection, _: Config | None) -> None:
-        count = keys.revoke(db, name, time.time())
+    def end(db: sqlite3.Connection, config: Config | None) -> None:
+        with _of_file(config, name):
+            count = keys.revoke(db, name, time.time())
         both = " (it had two while it was changed)" if count > 1 else ""
         click.echo(f"{name} is revoked{both}: servers refuse it within 2 seconds.")
 
-    return _with(where, end)
+    return _with(where, end, there=True)
 
 
 def listed(where: Where, *, as_json: bool) -> int:
@@ -97,12 +102,15 @@ def listed(where: Where, *, as_json: bool) -> int:
         for line in lines(rows, own, time.time()):
             click.echo(line)
 
-    return _with(where, show)
+    return _with(where, show, there=True)
 
 
-def _with(where: Where, act: Callable[[sqlite3.Connection, Config | None], None]) -> int:
+def _with(where: Where, act: Callable[[sqlite3.Connection, Config | None], None], *, there: bool = False) -> int:
+    """`there`: a database that is named itself must be one already."""
     try:
         path, config = _database(where)
+        if there and where.state is not None and not path.exists():
+            raise Unable(f"There is no database {path}.")
         with closing(open_database(path, busy=5.0)) as db:
             act(db, config)
     except (Unable, StateError) as error:
@@ -133,6 +141,7 @@ def _made(
     *,
     as_json: bool,
     until: float | None = None,
+    there: bool = False,
 ) -> int:
     def act(db: sqlite3.Connection, config: Config | None) -> None:
         secret = make(db, config)
@@ -145,7 +154,7 @@ def _made(
         told = f"{key.name}: {may(key)}{good}" if until is None else f"The one before is good until {minute(until)}"
         click.echo(f"{told}.\nThis key is shown only now: nothing but its SHA-256 is kept.", err=True)
 
-    return _with(where, act)
+    return _with(where, act, there=there)
 
 
 # What was asked for -----------------------------------------------------------------------------------------------
@@ -153,17 +162,26 @@ def _made(
 
 def key_of(wanted: Wanted) -> Key:
     """What it may do. Raises `click.UsageError`."""
-    if not _NAME.match(wanted.name):
-        raise click.UsageError("NAME must be letters, digits, . _ @ - (64 of them at most)")
     try:
-        budgets = tuple(budget_of(text, OnExceeded(wanted.on_exceeded)) for text in wanted.budgets)
+        budgets = tuple(budget_of(text, OnExceeded(wanted.on_exceeded or "refuse")) for text in wanted.budgets)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    if len({budget.per for budget in budgets}) < len(budgets):
-        raise click.UsageError("two budgets for the same time")
+    if wanted.on_exceeded is not None and not budgets:
+        raise click.UsageError("--on-exceeded says what follows when a --budget is spent: there is none")
     limits = limits_of({"limits": {name: value for name, value in wanted.limits.items() if value is not None}})
     routes = frozenset(wanted.routes) or None
     return Key(wanted.name, routes, tuple(sorted(set(wanted.tags))), wanted.owner, budgets, limits)
+
+
+@contextlib.contextmanager
+def _of_file(config: Config | None, name: str) -> Iterator[None]:
+    """Where it is not in the database it may be in the file."""
+    try:
+        yield
+    except Missing:
+        if config is None or all(own.name != name for own in config.keys):
+            raise
+        raise Unable(f"The key {name!r} stands in {config.source}: it can be changed there.") from None
 
 
 def _check(config: Config, key: Key) -> None:

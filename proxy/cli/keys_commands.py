@@ -33,9 +33,7 @@ def keys() -> None:
 @click.option(
     "--on-exceeded",
     type=click.Choice(["refuse", "cheaper", "local"]),
-    default="refuse",
-    show_default=True,
-    help="What happens to a request for which too little is left.",
+    help="What happens to a request for which too little of a budget is left.  [default: refuse]",
 )
 @click.option("--rpm", type=_AMOUNT, help="Requests a minute.")
 @click.option("--rpd", type=_AMOUNT, help="Requests a day.")
@@ -52,7 +50,7 @@ def add(
     name: str,
     routes: tuple[str, ...],
     budgets: tuple[str, ...],
-    on_exceeded: str,
+    on_exceeded: str | None,
     rpm: int | None,
     rpd: int | None,
     tpm: int | None,

@@ -47,6 +47,10 @@ class Unable(Exception):
     """It cannot be done. The message is a sentence for the operator."""
 
 
+class Missing(Unable):
+    """No key of that name is good."""
+
+
 # Made, changed, listed: by the command line or an operator's page ---------------------------------------------------
 
 
@@ -54,30 +58,28 @@ def add(db: sqlite3.Connection, key: Key, expires: float | None, now: float) -> 
     """A new key, told once. Raises `Unable` where one of that name is good, `sqlite3.Error`."""
     with _at_once(db):
         if any(row.good(now) for row in rows(db, key.name)):
-            raise Unable(
-                f"There is a key {key.name!r}: `wayline keys rotate` changes it for another, `revoke` ends it."
-            )
+            raise Unable(f"There is a key {key.name!r} already: it can be rotated, or revoked and made anew.")
         return _made(db, key, expires, now)
 
 
 def rotate(db: sqlite3.Connection, name: str, overlap: float, now: float) -> str:
-    """Another secret for the same key; the one before is good for `overlap` more seconds. Raises `Unable` where no key
+    """Another secret for the same key; the one before is good for `overlap` more seconds. Raises `Missing` where no key
     of that name is good, `sqlite3.Error`."""
     with _at_once(db):
         good = [row for row in rows(db, name) if row.good(now)]
         if not good:
-            raise Unable(_missing(db, name))
+            raise Missing(_missing(db, name))
         newest = max(good, key=lambda row: row.made)
         _end(db, name, now + overlap, REPLACED)
         return _made(db, newest.key, newest.until if newest.why == EXPIRED else None, now)
 
 
 def revoke(db: sqlite3.Connection, name: str, now: float) -> int:
-    """It is not good any more; the number of secrets that it had. Raises `Unable`, `sqlite3.Error`."""
+    """It is not good any more; the number of secrets that it had. Raises `Missing`, `sqlite3.Error`."""
     with _at_once(db):
         count = _end(db, name, now, REVOKED)
         if not count:
-            raise Unable(_missing(db, name))
+            raise Missing(_missing(db, name))
         return count
 
 

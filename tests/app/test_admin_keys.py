@@ -72,7 +72,17 @@ def test_a_key_is_made_told_once_used_rotated_and_revoked(tmp_path: Path) -> Non
         ({"name": "x", "limits": {"rpm": 0}}, 400, "limits"),
         ({"name": "x", "limits": {"rpx": 1}}, 400, "limits.rpx"),
         ({"name": "x", "expires_in": -1}, 400, "expires_in"),
+        ({"name": "x", "expires_in": 1e300}, 400, "expires_in"),
         ({"name": "x", "tags": "search"}, 400, "tags"),
+        ({"name": "x", "tags": [""]}, 400, "tags"),
+        ({"name": "x", "tags": [f"t{n}" for n in range(17)]}, 400, "tags"),
+        ({"name": "x", "owner": "Al\nice"}, 400, "owner"),
+        ({"name": "x", "owner": "x" * 201}, 400, "owner"),
+        ({"name": "x", "budgets": ["5/day", "6/day"]}, 400, "budgets"),
+        ({"name": "x", "on_exceeded": "cheaper"}, 400, "on_exceeded"),
+        ({"name": "x", "limits": {"rpm": 10**13}}, 400, "limits"),
+        ({"name": "x", "limits": {"concurrency": 10**7}}, 400, "limits"),
+        ({"name": "x", "routes": []}, 400, "routes"),
         ({}, 400, "name"),
     ],
 )
@@ -91,10 +101,16 @@ def test_a_key_that_is_not_there_cannot_be_changed_and_without_a_database_there_
     async def run() -> None:
         async with Upstream(ok()) as up:
             async with operator(tmp_path, up.base_url) as admin:
-                assert (await admin.refused("DELETE", "/keys/nobody"))[:2] == (409, "key_unable")
-                assert (await admin.refused("POST", "/keys/nobody/rotate"))[:2] == (409, "key_unable")
+                assert (await admin.refused("DELETE", "/keys/nobody"))[:2] == (404, "key_not_found")
+                assert (await admin.refused("POST", "/keys/nobody/rotate"))[:2] == (404, "key_not_found")
                 await admin.post("/keys", {"name": "one"})
                 assert (await admin.refused("POST", "/keys", {"name": "one"}))[:2] == (409, "key_unable")
+            keys = [{"name": "team", "key": CALLER}]
+            async with operator(tmp_path, up.base_url, keys=keys) as admin:
+                assert (await admin.refused("DELETE", "/keys/team"))[:2] == (409, "key_unable")
+            async with operator(tmp_path, up.base_url, ledger=False, state={"path": str(tmp_path / "s.db")}) as admin:
+                told = await admin.refused("POST", "/keys", {"name": "x", "budgets": ["5/day"]})
+                assert told[:2] == (409, "no_ledger")
             async with operator(tmp_path, up.base_url, state=False) as admin:
                 assert (await admin.get("/keys"))["keys"] == []
                 assert (await admin.refused("POST", "/keys", {"name": "one"}))[:2] == (409, "no_state")

@@ -94,6 +94,8 @@ def test_programs_get_json(file: Path) -> None:
         (["add", "x", "--route", "chta"], 'has no route chta, expected chat or small; did you mean "chat"?'),
         (["revoke", "nobody"], "There is no key 'nobody' that is good."),
         (["rotate", "nobody"], "There is no key 'nobody' that is good."),
+        (["rotate", "ci"], "routes.yaml: it can be changed there."),
+        (["revoke", "ci"], "routes.yaml: it can be changed there."),
     ],
 )
 def test_what_cannot_be_done_is_told_with_the_reason(file: Path, words: list[str], message: str) -> None:
@@ -105,7 +107,18 @@ def test_what_cannot_be_done_is_told_with_the_reason(file: Path, words: list[str
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["add", "a b"], "NAME must be"),
+        (["add", "a b"], "A name must be"),
+        (["add", "ünï"], "A name must be"),
+        (["add", "x", "--tag", ""], "Tags must be 1 to 64 printable characters"),
+        (["add", "x", "--tag", "a\nb"], "Tags must be"),
+        (["add", "x", *(word for n in range(17) for word in ("--tag", f"t{n}"))], "16 at most"),
+        (["add", "x", "--owner", "Al\nice"], "An owner must be printable"),
+        (["add", "x", "--rpm", "0"], "--rpm"),
+        (["add", "x", "--rpm", "9" * 30], "Limits must be 1 to 1,000,000,000,000."),
+        (["add", "x", "--concurrency", "9" * 7], "'concurrency' must be 1 to 1,000,000."),
+        (["add", "x", "--on-exceeded", "cheaper"], "there is none"),
+        (["add", "x", "--expires", "9999w"], "after the year 2099"),
+        (["add", "x", "--expires", "2100-06-01"], "after the year 2099"),
         (["add", "x", "--budget", "5/week"], "'5/week' is no budget"),
         (["add", "x", "--budget", "5/day", "--budget", "6/day"], "two budgets for the same time"),
         (["add", "x", "--expires", "soon"], "expected a time like 30d"),
@@ -150,6 +163,21 @@ def test_a_database_can_be_named_itself(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     with closing(open_database(path, busy=1.0)) as db:
         assert [row.key.name for row in keys.rows(db)] == ["alice"]
+
+
+@pytest.mark.parametrize("words", [["list"], ["revoke", "alice"], ["rotate", "alice"]])
+def test_a_database_that_is_not_there_is_not_made_to_look_into_it(tmp_path: Path, words: list[str]) -> None:
+    path = tmp_path / "mistyped.db"
+    done = CliRunner().invoke(wayline, ["keys", *words, "--state", str(path)])
+    assert (done.exit_code, done.stderr) == (1, f"There is no database {path}.\n")
+    assert not path.exists()
+
+
+def test_a_key_of_the_database_can_be_ended_though_the_file_has_its_name_by_now(file: Path) -> None:
+    assert run(file, "add", "alice").exit_code == 0
+    file.write_text(file.read_text().replace("name: ci", "name: alice"))
+    assert run(file, "revoke", "alice").exit_code == 0
+    assert "it can be changed there" in run(file, "revoke", "alice").stderr
 
 
 def test_what_is_checked_tells_of_keys_and_budgets(file: Path) -> None:
