@@ -122,7 +122,7 @@ def plain(found: Explained) -> dict[str, Any]:
     now = found.known.seen.now
     out = [{"target": one.target.name, "reason": one.reason} for one in choice.left_out]
     ill = [(one.target.name, words(one.standing, one.cause, one.until - now)) for one in choice.plan.skipped]
-    ill += [(name, f"not configured: {why}") for name, why in route.missing]
+    ill += route.missing
     return {
         "route": route.name,
         "strategy": choice.strategy,

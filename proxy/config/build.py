@@ -134,13 +134,16 @@ def _route(
     name: str, plain: Plain, backends: Mapping[str, Backend], settings: Mapping[str, Plain], left_out: list[LeftOut]
 ) -> Route:
     targets: list[Target] = []
+    missing: list[tuple[str, str]] = []
     for own in items_of(plain):
         backend_name, _, model = own["target"].partition("/")
         backend = backends[backend_name]
         if backend.missing:
             left_out.append(LeftOut(name, own["target"], why_missing(backend.missing)))
+            missing.append((own["target"], f"not configured: {left_out[-1].reason}"))
         elif (why := unsafe(plain, own)) is not None:
             left_out.append(LeftOut(name, own["target"], why))
+            missing.append((own["target"], why))
         else:
             targets.append(_target(backend, model, [settings[backend_name], plain, own]))
     return Route(
@@ -153,7 +156,7 @@ def _route(
         filtered_goes_elsewhere=plain.get("on_filter") == "next",
         unsupported=Unsupported(plain.get("unsupported", Unsupported.NEXT.value)),
         policy=policy_of(plain),
-        missing=tuple((one.target, one.reason) for one in left_out if one.route == name),
+        missing=tuple(missing),
         limits=limits_of(plain),
         **_streams(plain),
     )

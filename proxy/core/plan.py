@@ -11,6 +11,9 @@ from proxy.core.failure import Failure, FailureKind
 from proxy.core.health import WELL, Health, Standing, standing
 from proxy.core.route import Route, Target
 
+TOLD = 10
+"""Targets whose reasons stand in an error message."""
+
 
 class Skipped(NamedTuple):
     """A target that is not tried. `until`: when it may be again, in seconds on the engine's clock."""
@@ -154,10 +157,16 @@ def _due(health: Health) -> float:
     return max(health.cool_until, health.open_until)
 
 
+def absent(route: Route) -> list[str]:
+    """For a caller: the targets that are written down and not in use, each with the reason."""
+    return [f"{name}: {why.partition(':')[0]}" for name, why in route.missing]
+
+
 def nothing_left(route: Route, plan: Plan, now: float) -> Failure:
     """What a caller is told when the plan is empty: that the route is not configured, or when to come back."""
     if not plan.skipped:
-        return Failure(FailureKind.NOT_AVAILABLE, f"route '{route.name}' has no target that is configured")
+        told = f"Route '{route.name}' has no target that is in use: {'; '.join(absent(route)[:TOLD])}."
+        return Failure(FailureKind.NOT_AVAILABLE, told, ours=bool(route.missing))
     soonest = min(plan.skipped, key=lambda s: s.until)
     wait = max(soonest.until - now, 0.001)
     kind = soonest.cause or FailureKind.RATE_LIMITED

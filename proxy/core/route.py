@@ -141,7 +141,8 @@ class Route:
     policy: Policy | None = None
     """How to choose among the targets; `None`: in their order."""
     missing: tuple[tuple[str, str], ...] = ()
-    """Targets that are written in the configuration and are not in use, and why."""
+    """Targets that are written in the configuration and are not in use, and why: before a colon what a caller may know
+    (`not configured: OPENAI_API_KEY is not set`)."""
     limits: Limits = NONE
     """What may be asked of it."""
     queue: Queue | None = None

@@ -144,7 +144,7 @@ def from_failure(
     headers = JSON
     if request_id:
         headers += id_lines(request_id)
-    futile = failure.kind in FUTILE or (failure.kind is K.BUDGET and retry_after is None)
+    futile = failure.kind in FUTILE or (failure.ours and retry_after is None and status == 429)
     if retry_after is not None and status in (429, 503):
         headers += b"retry-after: %d\r\n" % max(1, ceil(retry_after))
         if retry_after < 1:

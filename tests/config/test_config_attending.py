@@ -70,6 +70,7 @@ def test_targets_that_are_not_safe_enough_are_left_out_with_the_reason() -> None
     assert not config.routes["chat"].targets
     reasons = [left.reason for left in config.left_out]
     assert reasons == ["no safety rating, and 8 is asked for", "safety 7 < 8"]
+    assert config.routes["chat"].missing[1] == ("a/y", "safety 7 < 8")
     assert len(good("min_safety: 0").routes["chat"].targets) == 2
     assert [target.name for target in good("min_safety: 7").routes["chat"].targets] == ["a/y"]
 

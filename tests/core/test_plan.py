@@ -105,6 +105,10 @@ def test_a_wrong_key_is_tried_again_when_nothing_else_is_left() -> None:
 def test_a_route_without_configured_targets_says_so() -> None:
     empty = Route("r", ())
     assert nothing_left(empty, plan(empty, {}, NOW), NOW).kind is FailureKind.NOT_AVAILABLE
+    missing = (("x/a", "not configured: X_KEY is not set"), ("y/b", "safety 5 < 7"))
+    told = nothing_left(Route("r", (), missing=missing), plan(empty, {}, NOW), NOW)
+    assert told.message == "Route 'r' has no target that is in use: x/a: not configured; y/b: safety 5 < 7."
+    assert told.ours
 
 
 def test_embeddings_stay_with_one_model_unless_the_operator_says_they_are_the_same() -> None:

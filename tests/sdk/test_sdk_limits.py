@@ -105,7 +105,7 @@ def test_over_its_limit_a_key_gets_a_rate_limit_error_with_a_time(server: Servin
             sdk.chat.completions.create(model="hurry", messages=HELLO)
     error = raised.value
     assert (error.code, error.type) == ("rate_limit_exceeded", "rate_limit_error")
-    assert "Limit reached for key 'once': 1 requests a minute." in error.message
+    assert "Limit reached for key 'once': 1 request a minute." in error.message
     assert 55 <= int(error.response.headers["retry-after"]) <= 60
 
 

@@ -76,6 +76,8 @@ def test_the_sdk_is_told_where_its_own_retry_would_be_futile() -> None:
     limited = Failure(K.RATE_LIMITED, "")
     assert "x-should-retry" not in read(from_failure(limited, retry_after=120.0))[1]
     assert read(from_failure(limited, retry_after=121.0))[1]["x-should-retry"] == "false"
+    never = Failure(K.RATE_LIMITED, "more than the whole limit", code="request_too_large", ours=True)
+    assert read(from_failure(never))[1]["x-should-retry"] == "false"
 
 
 def test_a_failure_inside_a_stream_is_one_event_with_an_error() -> None:

@@ -17,7 +17,7 @@ from proxy.core.choice.sifting import LeftOut, sift
 from proxy.core.choice.wish import NONE, Wish
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.health import WELL, Health, Standing, standing
-from proxy.core.plan import Plan, among, asked_for_time, nothing_left
+from proxy.core.plan import TOLD, Plan, absent, among, asked_for_time, nothing_left
 from proxy.core.route import Route, Target
 
 __all__ = [
@@ -34,8 +34,6 @@ __all__ = [
 
 MOST = 1024
 """Choices that a shortlist keeps."""
-TOLD = 10
-"""Targets whose reasons stand in an error message."""
 
 
 class Choice(NamedTuple):
@@ -249,7 +247,7 @@ def refused(route: Route, choice: Choice, now: float) -> Failure:
     reasons = [f"{one.target.name}: {one.reason}" for one in choice.left_out]
     skipped = choice.plan.skipped
     reasons += [f"{one.target.name}: {words(one.standing, one.cause, one.until - now)}" for one in skipped]
-    reasons += [f"{name}: not configured" for name, _ in route.missing]
+    reasons += absent(route)
     more = f"; and {len(reasons) - TOLD} more" if len(reasons) > TOLD else ""
     message = f"No target of route '{route.name}' can take this request: {'; '.join(reasons[:TOLD])}{more}."
     opens = min(one.until for one in choice.left_out)

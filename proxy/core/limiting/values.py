@@ -23,7 +23,8 @@ class Rate(NamedTuple):
 
     def words(self) -> str:
         """For a reader: `60 requests a minute`."""
-        return f"{self.amount:,} {self.unit} {_A.get(self.per) or f'in {span(self.per)}'}"
+        unit = self.unit[:-1] if self.amount == 1 else self.unit
+        return f"{self.amount:,} {unit} {_A.get(self.per) or f'in {span(self.per)}'}"
 
 
 _A = {60.0: "a minute", 3600.0: "an hour", 86400.0: "a day", 1.0: "a second"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from math import isfinite
 from typing import Any, NamedTuple
 
 from proxy.core.chat import ChatRequest, EmbedRequest
@@ -21,6 +22,7 @@ LONG = 32 * 1024
 """Bytes beyond which a body is looked at in full: pictures and sound are no text, but much of the body."""
 USUAL_ANSWER = 4096
 """Tokens that are reserved for an answer that has no bound, where the operator allows those."""
+_DIGITS = 20
 _LENGTHS = frozenset({"max_completion_tokens", "max_tokens"})
 _SPECIAL = frozenset({"modalities", "audio", "service_tier", "cache_control"})
 
@@ -81,11 +83,49 @@ def asked_of(request: Request) -> Asked:
         return Asked(_input(request), speaks=not embeds, nameable=False, unusual=not embeds)
     raw = request.raw
     tokens = len(raw) // BYTES_PER_TOKEN
-    if request.native is not None or len(raw) > LONG:
+    native, unusual = request.native, _unusual(body, raw)
+    if native is not None or len(raw) > LONG:
         tokens = _input(request)
-    answers = body.get("n")
-    several = answers if type(answers) is int and answers > 1 else 1
-    return _new(Asked, (tokens, output_of(body), several, True, True, _unusual(body, raw)))
+    elif unusual:
+        tokens = max(tokens, _input_in_full(body))  # a picture's address is shorter than a picture
+    several = 1 if "n" not in body else _several(body["n"])
+    if native is not None and native.api == "completions":
+        return _of_text(Asked(tokens, output_of(native.body), several, unusual=unusual), native.body)
+    output = _larger(body) if "max_completion_tokens" in body else output_of(body)
+    return _new(Asked, (tokens, output, several, True, True, unusual))
+
+
+def _larger(body: Mapping[str, Any]) -> int | None:
+    """Of the two names for an answer's length some servers know only one: the larger number counts, and none where one
+    of them is no number."""
+    said = [output_of({"max_tokens": body[name]}) for name in _LENGTHS if body.get(name) is not None]
+    known = [one for one in said if one is not None]
+    return max(known) if known and len(known) == len(said) else None
+
+
+def _several(answers: object) -> int:
+    """Answers that are asked for. Some servers take a number in a text, or with a point, for the number."""
+    if isinstance(answers, str) and len(answers) < _DIGITS and answers.strip().isdecimal():
+        answers = int(answers)
+    return max(int(answers), 1) if isinstance(answers, int | float) and isfinite(answers) else 1
+
+
+def _of_text(asked: Asked, body: Mapping[str, Any]) -> Asked:
+    """The same for a text completion: each prompt has its answers, and `best_of` are made of which `n` are sent. What
+    it may have without `max_tokens` is each server's own affair."""
+    prompt = body.get("prompt")
+    prompts = len(prompt) if isinstance(prompt, list) and prompt and isinstance(prompt[0], str | list) else 1
+    answers = max(asked.answers, _several(body.get("best_of")))
+    return asked._replace(input=max(asked.input, _in_ids(prompt)), answers=answers * prompts)
+
+
+def _in_ids(given: object) -> int:
+    """Tokens in a list of token ids, or of such lists; 0: it is none."""
+    if not isinstance(given, list) or not given:
+        return 0
+    if isinstance(given[0], list):
+        return sum(len(one) for one in given if isinstance(one, list))
+    return len(given) if isinstance(given[0], int) else 0
 
 
 def _unusual(body: Mapping[str, Any], raw: bytes) -> bool:
@@ -106,8 +146,13 @@ def _input(request: Request) -> int:
     length = len(request.raw)
     if isinstance(request, ChatRequest) and (length > LONG or request.native is not None):
         # A stored conversation may go before what came in another API.
-        return of_request(request.body) * 4 // 3 + 1
-    return length // BYTES_PER_TOKEN
+        return _input_in_full(request.body)
+    given = length // BYTES_PER_TOKEN
+    return max(given, _in_ids(request.body.get("input"))) if isinstance(request, EmbedRequest) else given
+
+
+def _input_in_full(body: Mapping[str, Any]) -> int:
+    return of_request(body) * 4 // 3 + 1
 
 
 def rates_of(target: Target, asked: Asked | None = None) -> Rates | None:

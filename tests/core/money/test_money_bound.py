@@ -18,6 +18,7 @@ from proxy.core.money.budget import UNIT, parts
 from proxy.core.price import Price, cost
 from proxy.core.route import Target
 from proxy.core.usage import Usage
+from proxy.inbound.completions import Completions
 
 PRICE = Price(Decimal(3), Decimal(15), cache_write=Decimal("3.75"))
 TARGET = Target("a/m", "a", "m", price=PRICE)
@@ -43,6 +44,42 @@ def test_several_answers_cost_several_times() -> None:
     rates = rates_of(TARGET)
     assert rates is not None
     assert longest(asked_of(chat(max_tokens=100, n=3)), rates) == 300
+    for lenient in (3.0, "3", " 3 "):
+        assert longest(asked_of(chat(max_tokens=100, n=lenient)), rates) == 300, "some servers take it for the number"
+    for odd in (None, 0, -1, True, "", "x", "9" * 5000, float("inf"), list[int]()):
+        assert longest(asked_of(chat(max_tokens=100, n=odd)), rates) == 100
+
+
+def text(**body: Any) -> ChatRequest:
+    raw = orjson.dumps({"model": "chat", **body})
+    read = Completions().read({"model": "chat", **body}, raw, {})
+    assert isinstance(read, ChatRequest)
+    return read
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"prompt": "x", "max_tokens": 10}, 10),
+        ({"prompt": ["x", "y", "z"], "max_tokens": 10}, 30),
+        ({"prompt": [[1, 2], [3]], "max_tokens": 10}, 20),
+        ({"prompt": [1, 2, 3], "max_tokens": 10}, 10),
+        ({"prompt": ["x", "y"], "n": 2, "best_of": 5, "max_tokens": 10}, 100),
+        ({"prompt": "x"}, None),
+    ],
+)
+def test_of_text_completions_each_prompt_has_all_its_answers(body: dict[str, Any], expected: int | None) -> None:
+    """Without `max_tokens` servers differ: OpenAI's API gives 16 tokens, llama.cpp's all that there are."""
+    rates = rates_of(TARGET)
+    assert rates is not None
+    assert longest(asked_of(text(**body)), rates) == expected
+
+
+def test_token_ids_count_as_so_many_tokens() -> None:
+    ids = [1] * 3000
+    body = {"model": "e", "input": [ids, ids]}
+    assert asked_of(EmbedRequest(orjson.dumps(body), body, "e", False)).input >= 6000
+    assert asked_of(text(prompt=ids)).input >= 3000
 
 
 @pytest.mark.parametrize(
@@ -50,6 +87,13 @@ def test_several_answers_cost_several_times() -> None:
     [
         ({}, {}, None),
         ({}, {"max_completion_tokens": 50}, 50),
+        ({}, {"max_completion_tokens": 50, "max_tokens": 90}, 90),
+        ({}, {"max_completion_tokens": 90, "max_tokens": 50}, 90),
+        ({}, {"max_completion_tokens": 50, "max_tokens": None}, 50),
+        ({}, {"max_completion_tokens": 50, "max_tokens": "90"}, None),
+        ({}, {"max_tokens": 90.0}, None),
+        ({}, {"max_tokens": 0}, None),
+        ({}, {"max_tokens": True}, None),
         ({"ability": Ability(output=400)}, {}, 400),
         ({"ability": Ability(output=400)}, {"max_tokens": 1000}, 400),
         ({"ability": Ability(context=8192)}, {}, 8192),
@@ -101,6 +145,8 @@ def test_a_picture_counts_as_one_and_not_by_the_length_of_its_data() -> None:
     asked = asked_of(chat(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]))
     assert asked.input < 2000
     assert asked.unusual
+    address = {"type": "image_url", "image_url": {"url": "https://a.test/p.png"}}
+    assert asked_of(chat(messages=[{"role": "user", "content": [address] * 4}])).input > 4 * 765
 
 
 def test_where_answers_without_a_bound_are_allowed_a_usual_one_is_reserved() -> None:
