@@ -99,9 +99,8 @@ class Process:
         vitals = Vitals(self.events, self.state)
         self.engine = Engine(self.net, self.ledger, (self.metrics, log, vitals))
         self.watching = Watching(
-            self.net, self.engine, vitals, self.events, log.event, self.state, lambda: self.draining.active
+            self.net, self.engine, vitals, self.events, log.event, self.state, lambda: self.draining.active, shared
         )
-        self._shared = shared is not None
         self._learnt = Learnt(self.engine.choices, self.state) if self.state else None
         self.engine.on_circuit = self._circuit
         self.engine.on_key = self._key
@@ -196,7 +195,7 @@ class Process:
         if self._learnt is not None:
             self._learnt.load(self.runtime.desk.config.routes, time.monotonic(), time.time())
         loop = asyncio.get_running_loop()
-        works = (self._publish(), self._look(), self._keep(), self.watching.run(shared=self._shared))
+        works = (self._publish(), self._look(), self._keep(), self.watching.run())
         tasks = [loop.create_task(work) for work in works]
         try:
             yield

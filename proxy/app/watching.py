@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
@@ -22,6 +23,7 @@ from proxy.core.money.budget import dollars
 from proxy.core.place import Place
 from proxy.core.vitals.policy import Alerting
 from proxy.engine.alerts import Alert, Alerts
+from proxy.engine.bulletin import Bulletin
 from proxy.engine.engine import Engine
 from proxy.engine.events import Events
 from proxy.engine.fares import Passed
@@ -59,12 +61,15 @@ class Watching:
         say: Say,
         state: State | None = None,
         idle: Callable[[], bool] = lambda: False,
+        shared: Path | None = None,
     ) -> None:
-        """`idle`: nothing is to be probed any more."""
+        """`idle`: nothing is to be probed any more. `shared`: a directory that all workers of a server share. Raises
+        `OSError` where it cannot be written."""
         self.vitals = vitals
         self.limits: Callable[[float], Iterable[tuple[str, float]]] = lambda _: ()
         """Limits of our own: of whom, and how much of them is used, from 0 to 1."""
-        self.probes = Probes(engine, vitals, events, idle)
+        self._bulletin = None if shared is None else Bulletin(shared)
+        self.probes = Probes(engine, vitals, events, idle, self._bulletin)
         self._subjects: list[Subject] = []
         self.alerts = Alerts((self._tell,))
         self._watch = Watch(engine, vitals, self.alerts, Alerting())
@@ -113,8 +118,8 @@ class Watching:
         if self._loop is not None:
             self.probes.adopt(self._subjects)
 
-    async def run(self, *, shared: bool) -> None:
-        """Look, until cancelled. `shared`: other workers keep the same account."""
+    async def run(self) -> None:
+        """Look, until cancelled."""
         loop = self._loop = asyncio.get_running_loop()
         self.probes.adopt(self._subjects)
         for alert in self._early:
@@ -124,6 +129,7 @@ class Watching:
         while True:
             await asyncio.sleep(LOOK_EVERY)
             tick = loop.time()
+            self.probes.refresh()
             self._watch.circuits(tick)
             self._models()
             self._over(time.time())
@@ -132,7 +138,7 @@ class Watching:
                 await self.look()
             if tick - saved >= SAVE_EVERY:
                 saved = tick
-                if shared:
+                if self._bulletin is not None:  # other workers keep the same account
                     await self.vitals.share(time.time())
                 else:
                     self.vitals.save(time.time())
@@ -166,6 +172,8 @@ class Watching:
     async def close(self) -> None:
         """Keep what is known, and send what waits, within 2 seconds."""
         await self.probes.close()
+        if self._bulletin is not None:
+            self._bulletin.close()
         self.vitals.save(time.time())
         self._let_go()
         if self._old:

@@ -1,8 +1,8 @@
 """Asks targets now and then whether they are up, while nobody else asks them anything (`probe:`).
 
 Several failed probes in a row open a target's circuit, several good ones close it again, however it came to be open.
-What a probe learns of a rate limit is neither. There is one call at a time for each thing that is asked, so that a
-server that hangs costs one connection.
+What a probe learns of a rate limit is neither. There is one call at a time for each thing that is asked, by one of
+all workers, so that a server that hangs costs one connection.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from proxy.core.route import Target
 from proxy.core.vitals.policy import Probe
 from proxy.core.vitals.probing import Counts, probed
 from proxy.engine.account import outcome_of
+from proxy.engine.bulletin import Bulletin
 from proxy.engine.engine import Engine
 from proxy.engine.events import Events
 from proxy.engine.lane import Lane, Road
@@ -63,6 +64,12 @@ class Subject(NamedTuple):
     road: Road | None = None
     """To the target that a tiny completion is asked of."""
 
+    @property
+    def key(self) -> str:
+        """What is asked, to all workers: those of another configuration may ask something else by this name."""
+        at = None if self.asking is None else self.asking.at
+        return f"{self.name} {tuple(self.probe)} {at}"
+
 
 class Probing(Sounding):
     """A tiny request of a probe: on record with its cost, and nothing else learns from it."""
@@ -92,9 +99,14 @@ class Probes:
     """One for each process. `adopt` says what is probed; `close` ends it."""
 
     def __init__(
-        self, engine: Engine, vitals: Vitals, events: Events, idle: Callable[[], bool] = lambda: False
+        self,
+        engine: Engine,
+        vitals: Vitals,
+        events: Events,
+        idle: Callable[[], bool] = lambda: False,
+        bulletin: Bulletin | None = None,
     ) -> None:
-        """`idle`: nothing is to be probed now (the process drains)."""
+        """`idle`: nothing is to be probed now (the process drains). `bulletin`: what other workers have found."""
         self.counted: dict[tuple[str, str], int] = {}
         """Probes by target and what they said: `ok`, `failed`, `unclear`."""
         self._engine = engine
@@ -104,6 +116,8 @@ class Probes:
         self._counts: dict[str, Counts] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._bulletin = bulletin
+        self._subjects: dict[str, Subject] = {}
 
     def adopt(self, subjects: Iterable[Subject]) -> None:
         """These are probed from now on; what is under way is given up."""
@@ -113,7 +127,16 @@ class Probes:
         names = {name for subject in wanted for name in subject.targets}
         self._counts = {name: counts for name, counts in self._counts.items() if name in names}
         loop = asyncio.get_running_loop()
+        self._subjects = {subject.key: subject for subject in wanted}
         self._tasks = [loop.create_task(self._go_on(subject)) for subject in wanted]
+
+    def refresh(self) -> None:
+        """Hear what other workers have found. To be called about once a second."""
+        for key, ok, cause, seconds, times in () if self._bulletin is None else self._bulletin.news():
+            subject = self._subjects.get(key)
+            if subject is not None:
+                for _ in range(min(times, max(subject.probe.healthy_after, subject.probe.unhealthy_after))):
+                    self._heard(subject, ok, cause, seconds)
 
     async def close(self) -> None:
         """No more of it."""
@@ -128,10 +151,30 @@ class Probes:
         while True:
             if not self._idle() and self._is_due(subject):
                 async with self._places:
-                    began = time.monotonic()
-                    ok, cause = await self._ask(subject)
-                    self._heard(subject, ok, cause, time.monotonic() - began)
+                    await self._probe(subject)
             await asyncio.sleep(every * random.uniform(1 - SPREAD, 1 + SPREAD))
+
+    async def _probe(self, subject: Subject) -> None:
+        bulletin, key, began = self._bulletin, subject.key, time.monotonic()
+        if bulletin is not None:
+            longest = 2 * (WITHIN if subject.asking is not None else TINY_WITHIN)
+            if not bulletin.claim(key, subject.probe.every * (1 - SPREAD), longest, began):
+                return
+            self.refresh()  # what others found before comes before what we find
+        told = False
+        try:
+            ok, cause = await self._ask(subject)
+            now = time.monotonic()
+            if bulletin is not None:
+                bulletin.tell(key, ok, cause, now - began, now)
+            told = True
+        finally:
+            if bulletin is not None and not told:
+                bulletin.leave(key)
+        word = "unclear" if ok is None else "ok" if ok else "failed"
+        for name in subject.targets:
+            self.counted[name, word] = self.counted.get((name, word), 0) + 1
+        self._heard(subject, ok, cause, now - began)
 
     def _is_due(self, subject: Subject) -> bool:
         """Nobody else tells how it is: none of it was heard of lately, or some of it is in doubt."""
@@ -182,13 +225,11 @@ class Probes:
     def _heard(self, subject: Subject, ok: bool | None, cause: FailureKind | None, seconds: float) -> None:
         """What follows for each of its targets."""
         now = time.monotonic()
-        word = "unclear" if ok is None else "ok" if ok else "failed"
-        for name in subject.targets:
-            self.counted[name, word] = self.counted.get((name, word), 0) + 1
-            if ok is None:
-                continue
+        for name in subject.targets if ok is not None else ():
             before, probe = self._counts.get(name, Counts()), subject.probe
-            moved = probed(before, ok=ok, healthy_after=probe.healthy_after, unhealthy_after=probe.unhealthy_after)
+            moved = probed(
+                before, ok=bool(ok), healthy_after=probe.healthy_after, unhealthy_after=probe.unhealthy_after
+            )
             self._counts[name] = moved.counts
             if moved.out:
                 self._engine.found(name, cause or K.SERVER_ERROR, now, random.random())

@@ -91,7 +91,7 @@ def passed(percent: int, ends: float) -> Any:
 
 
 async def ran(one: Scene, seconds: float) -> None:
-    task = asyncio.create_task(one.watching.run(shared=False))
+    task = asyncio.create_task(one.watching.run())
     await asyncio.sleep(seconds)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

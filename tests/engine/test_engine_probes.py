@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from proxy.config.values import Backend
 from proxy.core.chat import ChatRequest
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.health import Health, Standing, standing
+from proxy.engine.bulletin import Bulletin
 from proxy.engine.engine import Engine
 from proxy.engine.events import Event, Events
 from proxy.engine.healths import Healths
@@ -94,7 +96,7 @@ def _completion() -> dict[str, Any]:
 class Scene:
     """A stage with a real network, whose backend `a` is at the server."""
 
-    def __init__(self, server: Server, probe: dict[str, Any], **backend: Any) -> None:
+    def __init__(self, server: Server, probe: dict[str, Any], *, shared: Path | None = None, **backend: Any) -> None:
         said = {"base_url": f"http://127.0.0.1:{server.port}/v1", "probe": probe, **backend}
         self.stage = Stage("a", backends={"a": said})
         self.net = HttpNet()
@@ -102,7 +104,8 @@ class Scene:
         self.vitals = Vitals(self.events)
         self.engine = Engine(self.net, self.stage.books, [self.vitals])
         self.draining = False
-        self.probes = Probes(self.engine, self.vitals, self.events, lambda: self.draining)
+        self.bulletin = None if shared is None else Bulletin(shared)
+        self.probes = Probes(self.engine, self.vitals, self.events, lambda: self.draining, self.bulletin)
 
     def go(self) -> None:
         """As at the start, and after each reload."""
@@ -128,8 +131,8 @@ def play(story: Callable[[Server, Callable[..., Scene]], Coroutine[Any, Any, Non
 
         async with Server() as server:
 
-            def scene(probe: dict[str, Any], **backend: Any) -> Scene:
-                scenes.append(Scene(server, probe, **backend))
+            def scene(probe: dict[str, Any], **more: Any) -> Scene:
+                scenes.append(Scene(server, probe, **more))
                 return scenes[-1]
 
             try:
@@ -138,6 +141,8 @@ def play(story: Callable[[Server, Callable[..., Scene]], Coroutine[Any, Any, Non
                 for one in scenes:
                     await one.probes.close()
                     await one.net.close()
+                    if one.bulletin is not None:
+                        one.bulletin.close()
 
     asyncio.run(told())
 
@@ -287,6 +292,53 @@ def test_a_server_of_ones_own_is_asked_at_its_own_path_without_being_told() -> N
     assert subject.probe.every == 30
     cloud = Stage("a")
     assert list(subjects(cloud.config, {"a/m": ("chat", cloud.roads.by_name["chat"].lanes["a/m"])})) == []
+
+
+def test_of_several_workers_one_asks_and_all_of_them_know(tmp_path: Path) -> None:
+    async def story(server: Server, scene: Callable[..., Scene]) -> None:
+        probe = {"every": "100ms", "healthy_after": 2, "unhealthy_after": 3}
+        workers = [scene(probe, shared=tmp_path) for _ in range(4)]
+        began = asyncio.get_running_loop().time()
+        for one in workers:
+            one.go()
+        await until(lambda: len(server.asked) >= 4)
+        took = asyncio.get_running_loop().time() - began
+        assert took >= 3 * 0.08
+        assert len(server.asked) <= 1 + took / 0.08
+        server.status = 500
+        failed = [sum(one.said("failed") for one in workers)]
+        await until(lambda: sum(one.said("failed") for one in workers) >= 3)
+        for one in workers:
+            one.probes.refresh()
+        assert failed == [0] and [one.standing() for one in workers] == [Standing.OPEN] * 4
+        late = scene(probe, shared=tmp_path)
+        late.go()
+        late.probes.refresh()
+        assert late.standing() is Standing.OPEN
+        server.status = 200
+        good = sum(one.said("ok") for one in workers)
+        await until(lambda: sum(one.said("ok") for one in [*workers, late]) >= good + 2)
+        for one in [*workers, late]:
+            one.probes.refresh()
+        assert [one.standing() for one in [*workers, late]] == [Standing.WELL] * 5
+
+    play(story)
+
+
+def test_when_the_one_that_asks_is_gone_another_does(tmp_path: Path) -> None:
+    """Closed in the midst of asking: nobody waits for its answer."""
+
+    async def story(server: Server, scene: Callable[..., Scene]) -> None:
+        server.hangs = True
+        one, other = (scene({"every": NOW}, shared=tmp_path) for _ in range(2))
+        one.go()
+        await until(lambda: server.asked != [])
+        await one.probes.close()
+        server.hangs = False
+        other.go()
+        await until(lambda: other.said("ok") >= 2)
+
+    play(story)
 
 
 def test_what_cannot_be_asked_for_nothing_is_said() -> None:
