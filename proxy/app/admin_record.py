@@ -169,7 +169,7 @@ class ExplainAsk(TypedDict, total=False):
     request: Annotated[Any, "The body of a chat or embeddings request."]
     asked: Annotated[Any, "route, input, output, needs: instead of a whole request."]
     headers: dict[str, str]
-    key: Annotated[str, "The name of the caller's key."]
+    key: Annotated[str, "The name of the caller's key: its budgets, tags and rules."]
     config: Annotated[
         str, "The text of a configuration that is not in force. Variables count as set; their values are not used."
     ]
@@ -190,6 +190,7 @@ class Explained(TypedDict):
     anyway: bool
     trouble: str | None
     error: Annotated[str | None, "What the caller would be told, where no target is left."]
+    refusal: Annotated[Any, "The status, type, code, param and retry_after (seconds) that go with it; null: none is."]
 
 
 class Record:
@@ -261,7 +262,8 @@ class Record:
 
     async def explain(self, ask: Ask) -> Explained:
         process = self._process
-        answer = await explain(dict(ask.body), process.runtime.desk, process.engine, Veiled(process.environ))
+        desk, environ = process.runtime.desk, Veiled(process.environ)
+        answer = await explain(dict(ask.body), desk, process.engine, environ, process.callers)
         if answer.status != 200:
             raise said(answer.status, answer.body)
         return cast(Explained, answer.body)

@@ -4,13 +4,19 @@ configuration, perhaps targets that are taken for being down."""
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
+from proxy.app.callers import Callers
 from proxy.app.desk import Desk
-from proxy.app.explaining import Known, NoRoute, as_it_is, custom_of, explained, plain, route_of
+from proxy.app.explain_money import Payer, Purse, as_known
+from proxy.app.explain_money import as_it_is as money_as_it_is
+from proxy.app.explaining import Known, NoRoute, as_it_is, barred, custom_of, explained, plain, route_of
 from proxy.config.load import load
 from proxy.config.prices import price_targets
 from proxy.config.problem import Problems
@@ -21,10 +27,18 @@ from proxy.core.choice.counting import counted, edges_of
 from proxy.core.choice.facts import Facts, facts_of
 from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import NONE, Wish
+from proxy.core.key import Key
+from proxy.core.money.afford import asked_about
+from proxy.core.money.bound import Asked as Bought
+from proxy.core.money.bound import asked_of
+from proxy.core.money.budget import Owned
 from proxy.core.route import Route
 from proxy.engine.engine import Engine
 from proxy.engine.lessons import conversation
+from proxy.engine.purses import Purses
 from proxy.engine.shelf import asked as asked_live
+from proxy.ledger.schema import LedgerError
+from proxy.ledger.spent import spent_of
 from proxy.wire.body import chat_request, embed_request
 from proxy.wire.errors import Refusal
 from proxy.wire.wishes import wish_in, with_wish
@@ -47,8 +61,24 @@ class _Bad(ValueError):
         self.param = param
 
 
-async def explain(said: object, desk: Desk, engine: Engine, environ: Mapping[str, str]) -> Answer:
-    """What would happen now. Sends nothing, and changes nothing. `said`, a JSON object with one of the first two:
+class _Wanted(NamedTuple):
+    """What is to be explained."""
+
+    config: Config
+    key: Key
+    route: Route
+    asked: Asked
+    bought: Bought
+    """What it may cost."""
+    known: Known
+    down: tuple[str, ...]
+
+
+async def explain(
+    said: object, desk: Desk, engine: Engine, environ: Mapping[str, str], callers: Callers | None = None
+) -> Answer:
+    """What would happen now. Sends nothing, and changes nothing. `callers`: all keys, where there are others than those
+    of the configuration. `said`, a JSON object with one of the first two:
 
     request: the body of a chat or embeddings request
     asked: {route, input, output, needs}: what matters of one, tokens and capabilities
@@ -59,18 +89,61 @@ async def explain(said: object, desk: Desk, engine: Engine, environ: Mapping[str
     200 with what was found, as `proxy.app.explaining.plain` says it; 400 where it makes no sense, with all problems
     of a draft in `error.problems` (line, column, path, message)."""
     try:
-        wanted = _object(said)
+        told = _object(said)
         config = desk.config
-        if "config" in wanted:
-            drafted = await asyncio.to_thread(_draft, _text(wanted, "config"), desk.config, environ)
+        if "config" in told:
+            drafted = await asyncio.to_thread(_draft, _text(told, "config"), desk.config, environ)
             if isinstance(drafted, Problems):
                 return _problems(drafted)
             config = drafted
-        return Answer(200, _found(wanted, config, desk, engine))
+        wanted = _wanted(told, config, _key(told, config, callers), desk, engine)
+        purse = await _purse(wanted, desk, engine)
+        _, key, route, asked, _, known, down = wanted
+        found = plain(explained(route, asked, known, custom_of(route), down, purse))
+        return Answer(200, barred(found, key, asked.facts.model))
     except _Bad as error:
         return _error(str(error), error.param)
     except (NoRoute, ValueError) as error:
         return _error(str(error), None)
+
+
+def _key(told: Mapping[str, Any], config: Config, callers: Callers | None) -> Key:
+    """The caller's, by its name."""
+    name = _text(told, "key") if "key" in told else ""
+    known = {} if callers is None or callers.table is None else dict(callers.table.by_name)
+    known |= {one.name: one.key for one in config.keys}
+    if name and known and name not in known:
+        raise _Bad("key", f"there is no key {name}")
+    return known.get(name) or Key(name)
+
+
+async def _purse(wanted: _Wanted, desk: Desk, engine: Engine) -> Purse | None:
+    """What is left of the budgets that hold for it; `None`: there are none."""
+    config, key, route, asked, bought, _, _ = wanted
+    payer = Payer(config.budgets, key, route.name, tuple(sorted(asked.wish.tags.union(key.tags))), bought)
+    purses = None if engine.admission is None else engine.admission.purses
+    now = time.time()
+    if config is desk.config and isinstance(purses, Purses):
+        return money_as_it_is(payer, purses, now)
+    lasting = payer.lasting(route)
+    known = (
+        {}
+        if purses is None or not isinstance(purses, Purses)
+        else {one.owned: (one.spent, one.reserved) for one in purses.standings()}
+    )
+    if config.ledger is not None and desk.config.ledger is not None and not lasting <= known.keys():
+        unread = lasting - known.keys()
+        known |= await asyncio.to_thread(_on_record, desk.config.ledger, unread, now)
+    return as_known(payer, known, now)
+
+
+def _on_record(ledger: str, owned: set[Owned], now: float) -> dict[Owned, tuple[int, int]]:
+    if not Path(ledger).is_file():
+        return {}
+    try:
+        return {one: (spent_of(ledger, one, now), 0) for one in owned}
+    except (sqlite3.Error, OSError, LedgerError) as error:
+        raise _Bad("", f"the ledger cannot be read: {error}") from error
 
 
 def _draft(text: str, before: Config, environ: Mapping[str, str]) -> Config | Problems:
@@ -85,23 +158,22 @@ def _draft(text: str, before: Config, environ: Mapping[str, str]) -> Config | Pr
     return price_targets(found)[0]
 
 
-def _found(wanted: Mapping[str, Any], config: Config, desk: Desk, engine: Engine) -> dict[str, Any]:
-    hour, down = _hour(wanted), _names(wanted, "down")
-    headers = _headers(wanted)
-    key = _text(wanted, "key") if "key" in wanted else ""
-    if ("request" in wanted) == ("asked" in wanted):
+def _wanted(told: Mapping[str, Any], config: Config, key: Key, desk: Desk, engine: Engine) -> _Wanted:
+    hour, down = _hour(told), _names(told, "down")
+    headers = _headers(told)
+    if ("request" in told) == ("asked" in told):
         raise _Bad("request", "one of 'request' and 'asked' is needed")
-    if "asked" in wanted:
-        facts = _facts(wanted["asked"])
+    if "asked" in told:
+        facts = _facts(told["asked"])
         route = _route(facts.model, config, desk)
-        asked = Asked(facts, _wish(headers), key, headers)
+        asked, bought = Asked(facts, _wish(headers), key.name, headers), asked_about(facts)
         known = as_it_is(engine, desk, route, hour)
     else:
-        route, asked, known = _whole(wanted["request"], headers, key, hour, config, desk, engine)
+        route, asked, bought, known = _whole(told["request"], headers, key.name, hour, config, desk, engine)
     strangers = [name for name in down if all(name not in (one.name, one.backend) for one in route.targets)]
     if strangers:
         raise _Bad("down", f"route {route.name} has no target or backend {', '.join(strangers)}")
-    return plain(explained(route, asked, known, custom_of(route), down))
+    return _Wanted(config, key, route, asked, bought, known, down)
 
 
 def _route(name: str, config: Config, desk: Desk) -> Route:
@@ -120,7 +192,7 @@ def _whole(
     config: Config,
     desk: Desk,
     engine: Engine,
-) -> tuple[Route, Asked, Known]:
+) -> tuple[Route, Asked, Bought, Known]:
     """A request as a client would send it."""
     raw = orjson.dumps(body)
     vectors = isinstance(body, dict) and "input" in body and "messages" not in body
@@ -149,7 +221,7 @@ def _whole(
         known = {name: tokenizer for name, tokenizer in own.items() if tokenizer is not None}
         facts = counted(edges_of(route, known), known, facts, wish, wished.body)
         asked = Asked(facts, wish, key, dict(wish.headers))
-    return route, asked, as_it_is(engine, desk, route, hour, last)
+    return route, asked, asked_of(wished), as_it_is(engine, desk, route, hour, last)
 
 
 def _facts_of(request: ChatRequest | EmbedRequest) -> Facts:

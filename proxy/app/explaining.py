@@ -10,22 +10,30 @@ from decimal import Decimal
 from math import inf
 from typing import Any, NamedTuple
 
+import orjson
+
 from proxy.app.custom import function_of
 from proxy.app.desk import Desk
+from proxy.app.explain_money import Purse
 from proxy.config.problem import nearest, one_of
 from proxy.config.values import Config
-from proxy.core.choice.choose import Choice, choose, refused, words
+from proxy.core import attempt as machine
+from proxy.core.choice.choose import Choice, asked_to_wait, choose, refused, words
 from proxy.core.choice.fitting import expected_cost
 from proxy.core.choice.measured import FRESH, Measured
 from proxy.core.choice.ranking import Custom, Loaded, Seen
 from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import NONE
-from proxy.core.failure import FailureKind
+from proxy.core.failure import Failure, FailureKind
 from proxy.core.health import Health
+from proxy.core.key import Key
+from proxy.core.money.afford import Unpaid
 from proxy.core.plan import vectors_of
 from proxy.core.route import Route, Target
 from proxy.engine.engine import Engine
 from proxy.engine.shelf import cold_of
+from proxy.wire.auth import not_allowed
+from proxy.wire.errors import parts_of, status_of
 
 DOWN = Health(opened=1, open_until=inf, cause=FailureKind.REFUSED)
 """Of a target that is taken for being out of order."""
@@ -48,9 +56,11 @@ class Explained(NamedTuple):
     route: Route
     asked: Asked
     choice: Choice
-    told: str
-    """What the caller would be told; empty where a target is left."""
+    told: Failure | None
+    """What the caller would be told; `None` where a target is left."""
     known: Known
+    unpaid: Mapping[str, Unpaid]
+    """Targets of the plan that it could not be sent to for want of money."""
 
 
 def unknown(hour: int | None = None) -> Known:
@@ -99,17 +109,40 @@ def custom_of(route: Route) -> Custom | None:
 
 
 def explained(
-    route: Route, asked: Asked, known: Known, custom: Custom | None = None, down: tuple[str, ...] = ()
+    route: Route,
+    asked: Asked,
+    known: Known,
+    custom: Custom | None = None,
+    down: tuple[str, ...] = (),
+    purse: Purse | None = None,
 ) -> Explained:
     """The choice that live traffic gets, by the same function. `down`: targets or backends that are taken for being out
-    of order. Nothing changes by it, and what is drawn by lot is drawn the same each time."""
+    of order. `purse`: what is left of the budgets that hold for it. Nothing changes by it, and what is drawn by lot is
+    drawn the same each time."""
     if not asked.facts.chat:
         route = vectors_of(route)
     dead = {target.name: DOWN for target in route.targets if not {target.name, target.backend}.isdisjoint(down)}
     known = known._replace(health={**known.health, **dead})
     choice = choose(route, asked, known.health, known.seen, random.Random(0).random, custom)
-    told = "" if choice.plan.targets else refused(route, choice, known.seen.now).message
-    return Explained(route, asked, choice, told, known)
+    unpaid = {} if purse is None else purse.unpaid(choice.plan.targets)
+    return Explained(route, asked, choice, _told(route, choice, unpaid, known.seen.now), known, unpaid)
+
+
+def _told(route: Route, choice: Choice, unpaid: Mapping[str, Unpaid], now: float) -> Failure | None:
+    """What the machine makes of it where no target can be sent to."""
+    targets = choice.plan.targets
+    if not targets:
+        return refused(route, choice, now)
+    if any(target.name not in unpaid for target in targets):
+        return None
+    state = machine.State(route, targets, failures=asked_to_wait(choice, now))
+    state, commands = machine.step(state, machine.Begin())
+    while isinstance(commands[0], machine.Send):
+        number, target, _ = commands[0]
+        state, commands = machine.step(state, machine.Full(number, unpaid[target.name].failure))
+    last = commands[0]
+    assert isinstance(last, machine.Refuse)
+    return last.failure._replace(retry_after=last.retry_after)
 
 
 def plain(found: Explained) -> dict[str, Any]:
@@ -120,7 +153,9 @@ def plain(found: Explained) -> dict[str, Any]:
     use = policy.rules[rule - 1].use if policy is not None and rule is not None else ""
     behind = {target.name: why for target, why in choice.behind}
     now = found.known.seen.now
-    out = [{"target": one.target.name, "reason": one.reason} for one in choice.left_out]
+    unpaid = found.unpaid
+    out = [{"target": name, "reason": one.reason} for name, one in unpaid.items()]
+    out += [{"target": one.target.name, "reason": one.reason} for one in choice.left_out]
     ill = [(one.target.name, words(one.standing, one.cause, one.until - now)) for one in choice.plan.skipped]
     ill += route.missing
     return {
@@ -138,11 +173,46 @@ def plain(found: Explained) -> dict[str, Any]:
                 if value != getattr(NONE, name) and name != "headers"
             },
         },
-        "targets": [_target(found, target, behind.get(target.name)) for target in choice.plan.targets],
+        "targets": [
+            _target(found, target, behind.get(target.name))
+            for target in choice.plan.targets
+            if target.name not in unpaid
+        ],
         "left_out": [*out, *({"target": name, "reason": why} for name, why in ill)],
-        "anyway": choice.plan.anyway and bool(choice.plan.targets),
+        "anyway": choice.plan.anyway and len(unpaid) < len(choice.plan.targets),
         "trouble": choice.trouble or None,
-        "error": found.told or None,
+        "error": None if found.told is None else parts_of(found.told)[0],
+        "refusal": None if found.told is None else _refusal(found.told),
+    }
+
+
+def barred(told: dict[str, Any], key: Key, model: str) -> dict[str, Any]:
+    """The same, where the caller's key may not ask for that route: then nothing is chosen at all."""
+    if key.may(told["route"]):
+        return told
+    said = not_allowed(key, model)
+    error = orjson.loads(said.body)["error"]
+    names = [one["target"] for one in (*told["targets"], *told["left_out"])]
+    return {
+        **told,
+        "targets": [],
+        "left_out": [{"target": name, "reason": f"not for key '{key.name}'"} for name in names],
+        "error": error.pop("message"),
+        "refusal": {"status": said.status, **error, "retry_after": None},
+    }
+
+
+def _refusal(failure: Failure) -> dict[str, Any]:
+    """As a response to the caller would say it."""
+    _, type_, code, param = parts_of(failure)
+    status, wait = status_of(failure), failure.retry_after
+    waits = wait is not None and status in (429, 503)
+    return {
+        "status": status,
+        "type": type_,
+        "code": code,
+        "param": param,
+        "retry_after": round(wait, 3) if waits and wait is not None else None,
     }
 
 

@@ -155,7 +155,7 @@ def why(request_id: str, config: Path, ledger: Path | None, utc: bool, as_json: 
 @click.option("--logprobs", "needs", flag_value="logprobs", multiple=True, help="It asks for logprobs.")
 @click.option("--audio-output", "needs", flag_value="audio_output", multiple=True, help="It asks for sound.")
 @click.option("--prefer", default="", help="What it asks of targets, as in the header x-wayline-prefer.")
-@click.option("--key", default="", help="The name of the caller's key, for rules.")
+@click.option("--key", default="", help="The name of the caller's key: its budgets, tags and rules.")
 @click.option("--hour", type=click.IntRange(0, 23), help="The hour of the day, for rules.  [default: now]")
 @click.option("--down", multiple=True, help="A target or backend that is out of order; may be given several times.")
 @click.option("--server", default="", metavar="URL", help="Ask a running server, by what it has measured.")

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import textwrap
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
-from proxy.app.explaining import custom_of, explained, plain, route_of, unknown
+from proxy.app.explain_money import Payer, Purse, as_known
+from proxy.app.explaining import NoRoute, barred, custom_of, explained, plain, route_of, unknown
+from proxy.app.known_keys import keys_of
 from proxy.config.load import load_file
 from proxy.config.prices import price_targets
-from proxy.config.problem import Problems
+from proxy.config.problem import Problems, nearest
+from proxy.config.values import Config
 from proxy.core.choice.facts import Facts
 from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import NONE, wish_of_header
+from proxy.core.key import Key
+from proxy.core.money.afford import asked_about
+from proxy.core.route import Route
+from proxy.ledger.schema import LedgerError
+from proxy.ledger.spent import spent
 
 WIDTH = 100
 LONGEST_NAME = 44
@@ -69,9 +80,39 @@ def found_here(config: Path | None, wanted: Wanted) -> dict[str, Any] | str:
         wish = wish_of_header(wanted.prefer) if wanted.prefer else NONE
         facts = Facts(wanted.input, wanted.output, wanted.needs, "embeddings" not in wanted.needs, wanted.route)
         custom = custom_of(route)
+        key = _key(priced, wanted.key)
     except ValueError as error:
         return str(error)
-    return plain(explained(route, Asked(facts, wish, wanted.key), unknown(wanted.hour), custom, wanted.down))
+    asked = Asked(facts, wish, wanted.key)
+    purse = _purse(priced, route, asked, key)
+    return barred(plain(explained(route, asked, unknown(wanted.hour), custom, wanted.down, purse)), key, wanted.route)
+
+
+def _key(config: Config, name: str) -> Key:
+    """Raises `NoRoute` where there are keys, and none of that name."""
+    try:
+        known = keys_of(config)
+    except (sqlite3.Error, ValueError) as error:
+        click.echo(f"warning: the keys in {config.state} cannot be read: {error}", err=True)
+        known = {one.name: one.key for one in config.keys}
+    if name and known and name not in known:
+        raise NoRoute(f"there is no key {name}{nearest(name, known)}")
+    return known.get(name) or Key(name)
+
+
+def _purse(config: Config, route: Route, asked: Asked, key: Key) -> Purse:
+    """By what stands in the ledger; nothing is under way."""
+    tags = tuple(sorted(asked.wish.tags.union(key.tags)))
+    payer = Payer(config.budgets, key, route.name, tags, asked_about(asked.facts))
+    now, known = time.time(), {}
+    lasting = payer.lasting(route)
+    if lasting and config.ledger is not None:
+        try:
+            found = spent(config.ledger, {owned.per for owned in lasting}, now)
+            known = {owned: (amount, 0) for owned, amount in found.items()}
+        except (sqlite3.Error, OSError, LedgerError) as error:
+            click.echo(f"warning: the ledger cannot be read, so nothing counts as spent: {error}", err=True)
+    return as_known(payer, known, now)
 
 
 def asked_there(server: str, admin_key: str, config: Path | None, wanted: Wanted) -> dict[str, Any] | str:
@@ -132,7 +173,15 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     rows += [("–", one["target"], "", one["reason"]) for one in found["left_out"]]
     yield from _rows(rows)
     if found["error"]:
-        yield from _wrapped("  answered at once: ", found["error"])
+        refusal = found.get("refusal")  # an older server does not tell it
+        if refusal:
+            wait = refusal["retry_after"]
+            yield f"  answered at once: {refusal['status']} {refusal['code']}{_wait(wait)}"
+        yield from _wrapped("    " if refusal else "  answered at once: ", found["error"])
+
+
+def _wait(seconds: float | None) -> str:
+    return "" if seconds is None else f", retry-after {max(ceil(seconds), 1)} s"
 
 
 def _told(one: Mapping[str, Any]) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from proxy.cli.commands import wayline
+from tests.simulate.recorded_log import NOON, Log
 from tests.upstream import Upstream, in_thread
 from tests.upstream_answers import plain
 
@@ -79,9 +83,7 @@ def test_where_nothing_is_left_the_callers_answer_is_told_and_the_status_is_1(fi
     done = explain(file, "--prefer", "only=near|cheap, capabilities=vision", "--key", "k")
     assert done.exit_code == 1
     assert "capabilities vision; only cheap near" in done.stdout
-    assert (
-        "  answered at once: No target of route 'chat' can take this request: near/llama3.2: no vision;" in done.stdout
-    )
+    assert "  answered at once: 400 no_target_fits\n    No target of route 'chat' can take this request:" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 100
 
 
@@ -188,3 +190,55 @@ def test_what_the_server_says_of_a_bad_draft_names_its_file(file: Path) -> None:
 def test_a_server_that_is_not_there_is_said(file: Path, url: str, told: str) -> None:
     done = explain(file, "--server", url)
     assert done.exit_code == 1 and told in done.stderr
+
+
+MONEY = """
+ledger: {path: FOLDER/wayline.db}
+state: {path: FOLDER/state.db}
+keys: [{name: ci, key: 0123456789abcdef0123, routes: [small]}]
+budgets: {tags: {search: [0.05/request]}}
+backends:
+  openai: {type: openai, base_url: "https://openai.test/v1", api_key: k, price: {input: 2.5, output: 10}}
+  here: {type: ollama}
+routes:
+  chat: {targets: [openai/gpt-4o, {target: here/llama3.2, capabilities: {context: 128000}}]}
+  small: {targets: [here/smollm2]}
+"""
+DOCS = (Path(__file__).parents[2] / "docs/keys-and-budgets.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def money(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of alice's five dollars a day $4.92 are spent."""
+    path = tmp_path / "routes.yaml"
+    path.write_text(MONEY.replace("FOLDER", str(tmp_path)))
+    monkeypatch.setattr(time, "time", lambda: NOON)
+    log = Log()
+    log.served(-60.0, "openai/gpt-4o", key="alice", cost=Decimal("4.92"))
+    log.write(tmp_path / "wayline.db")
+    for words in ("alice --budget 5/day --on-exceeded cheaper", "bob --tag search", "carol --budget 5/day"):
+        made = CliRunner().invoke(wayline, ["keys", "add", *words.split(), "-c", str(path)])
+        assert made.exit_code == 0, made.output
+    return path
+
+
+def asked(path: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(wayline, ["explain", "-c", str(path), "--route", "chat", *arguments])
+
+
+def test_a_budget_of_the_callers_key_is_told_as_the_documentation_shows_it(money: Path) -> None:
+    (block,) = [text for text in re.findall(r"```console\n(.*?)```", DOCS, re.S) if "wayline explain" in text]
+    command, _, told = str(block).partition("\n")
+    done = CliRunner().invoke(wayline, [*command.removeprefix("$ wayline ").split(), "-c", str(money)])
+    assert (done.exit_code, done.stdout) == (0, told), done.output
+
+
+def test_who_may_not_pay_is_told_the_status_that_the_caller_gets(money: Path) -> None:
+    done = asked(money, "--input", "20000", "--output", "4000", "--key", "bob")
+    assert done.exit_code == 1
+    assert "  answered at once: 429 budget_exceeded\n    The budget of tag 'search' is $0.05 a request" in done.stdout
+    assert asked(money, "--input", "20000", "--output", "4000", "--key", "carol").exit_code == 0
+    done = asked(money, "--key", "ci")
+    assert (done.exit_code, "answered at once: 403 model_not_allowed" in done.stdout) == (1, True)
+    done = asked(money, "--key", "alic")
+    assert (done.exit_code, done.stderr) == (1, 'there is no key alic; did you mean "alice"?\n')
