@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
+
+
+def cost_in(usage: Mapping[str, Any]) -> dict[str, float]:
+    """What it cost, where the engine or the upstream says it there: no API but OpenRouter's has a place for it."""
+    cost = usage.get("cost")
+    return {"cost": cost} if isinstance(cost, int | float) and not isinstance(cost, bool) else {}
 
 
 def completion_in(body: bytes) -> dict[str, Any]:

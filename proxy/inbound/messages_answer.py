@@ -10,6 +10,7 @@ import orjson
 
 from proxy.core.chat import ChatRequest
 from proxy.core.tokens import of_chars, of_request
+from proxy.inbound.chunks import cost_in
 from proxy.inbound.messages_history import CLAUDE
 from proxy.inbound.responses_thoughts import completed, sealed
 
@@ -114,7 +115,8 @@ def usage_of(usage: Mapping[str, Any], request: ChatRequest, chars: int) -> dict
     cached = min(cached, asked)  # Azure has been seen to report more of them than there were
     written = min(_count(details, "cache_write_tokens"), asked - cached)
     fresh = asked - cached - written
-    return _counts(fresh, _count(usage, "completion_tokens"), cached, written, _count(spent, "reasoning_tokens"))
+    counts = _counts(fresh, _count(usage, "completion_tokens"), cached, written, _count(spent, "reasoning_tokens"))
+    return {**counts, **cost_in(usage)}
 
 
 def stop_reason(choice: Mapping[str, Any], request: ChatRequest, *, called: bool) -> tuple[str, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from proxy.inbound.chunks import cost_in
 from proxy.inbound.way import Fault
 
 NO_FAULT_OF_OURS = {400: "invalid_prompt", 413: "invalid_prompt", 422: "invalid_prompt", 429: "rate_limit_exceeded"}
@@ -94,6 +95,7 @@ def usage_of(given: object) -> dict[str, Any] | None:
         "output_tokens": made,
         "output_tokens_details": {"reasoning_tokens": _count(after.get("reasoning_tokens"))},
         "total_tokens": came + made,
+        **cost_in(given),
     }
 
 

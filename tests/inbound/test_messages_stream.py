@@ -330,3 +330,15 @@ def test_whatever_an_upstream_sends_what_goes_out_is_valid(anthropic_schema: Val
         anthropic_schema("Message", orjson.loads(renderer().whole(orjson.dumps(one))))
     rendering = renderer()
     assert rendering.push(b"data: {broken\n\ndata: 5\n\ndata: []\n\n") == b""
+
+
+def test_what_it_cost_stands_where_its_tokens_do_if_it_is_told() -> None:
+    counts = {"prompt_tokens": 7, "completion_tokens": 2}
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    for cost, told_ in ((0.0025, {"cost": 0.0025}), (0, {"cost": 0}), (None, {}), (True, {}), ("1", {})):
+        usage = {**counts, "cost": cost}
+        body = renderer().whole(orjson.dumps({"model": "m-1", "choices": [choice], "usage": usage}))
+        whole = orjson.loads(body)["usage"]
+        end = streamed([chunk({"content": "Hi"}), chunk({}, "stop"), chunk(usage=usage)], stream=True)[-2][1]["usage"]
+        for said in (whole, end):
+            assert {name: value for name, value in said.items() if name == "cost"} == told_

@@ -160,6 +160,13 @@ def test_usage_tells_what_was_cached_and_what_was_reasoning() -> None:
     assert end["usage"]["output_tokens_details"]["reasoning_tokens"] == 1
 
 
+def test_what_it_cost_stands_where_its_tokens_do_if_it_is_told() -> None:
+    end = check(streamed(request(stream=True), [chunk({"content": "Hi"}), chunk({}, "stop"), usage(cost=0.0025)]))
+    assert end["usage"]["cost"] == 0.0025
+    end = check(streamed(request(stream=True), [chunk({"content": "Hi"}), chunk({}, "stop"), usage(cost=None)]))
+    assert "cost" not in end["usage"]
+
+
 def test_unknown_usage_is_null_and_not_zero() -> None:
     assert check(streamed(request(stream=True), [chunk({"content": "Hi"}), chunk({}, "stop")]))["usage"] is None
 
