@@ -22,7 +22,7 @@ from proxy.core.relay import RELAYS, RelayRequest
 from proxy.core.screen.moderated import categories
 from proxy.core.screen.policy import Side
 from proxy.core.screen.rule import Finding, Rule, decided
-from proxy.core.screen.texts import asked
+from proxy.core.screen.texts import asked_by, unreadable, where
 from proxy.core.told import Note
 from proxy.engine.assessing import Assessed
 from proxy.engine.attempt import Attempt
@@ -75,14 +75,18 @@ class Attended(Exchange):
         assert isinstance(self.request, ChatRequest)
         if screen is None or not screen.asked:
             self._let_in(())
+        elif unreadable(self.request):
+            told = "This route looks through what is asked, which it cannot do with token ids: send a text."
+            self.refuse(Failure(FailureKind.UNSUPPORTED, told, param=where(self.request), ours=True))
         elif screen.asked.asks or len(self.request.raw) > LARGE:
             self.engine.enter(self)  # its times run meanwhile
             self._looking = asyncio.get_running_loop().create_task(self._look(screen.asked))
         else:
-            self._follow(screen.asked.found(asked(self.request.body)))
+            self._follow(screen.asked.found(asked_by(self.request)))
 
     async def _look(self, side: Side) -> None:
-        texts = list(asked(self.request.body))
+        assert isinstance(self.request, ChatRequest)
+        texts = list(asked_by(self.request))
         found = await asyncio.to_thread(side.found, texts) if side.looks else ()
         if decided(found) is None and texts:
             for rule in side.asks:
@@ -133,7 +137,8 @@ class Attended(Exchange):
             self.refuse(Failure(FailureKind.NOT_AVAILABLE, "The screen of this route cannot be asked now.", ours=True))
         else:
             message = f"The request was refused by the screen of this route ({hit.category})."
-            self.refuse(Failure(FailureKind.FILTERED, message, param="messages", ours=True))
+            assert isinstance(self.request, ChatRequest)
+            self.refuse(Failure(FailureKind.FILTERED, message, param=where(self.request), ours=True))
 
     def _go_to(self, route: str) -> None:
         """Another route answers."""

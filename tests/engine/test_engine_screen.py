@@ -17,6 +17,7 @@ from proxy.core.chat import ChatRequest, Native
 from proxy.core.failure import FailureKind
 from proxy.core.outcome import Ended
 from proxy.engine.attending import LARGE
+from proxy.inbound.completions import Completions
 from tests.engine.attentive import Attentive, moderated, reasons, told
 from tests.engine.stage import DONE, Client, answer, finish, until, word
 
@@ -77,6 +78,32 @@ def test_what_a_tool_brings_in_is_screened(on_loop: Story) -> None:
         stage = Attentive(screen={"input": [BOMB]})
         one = stage.ask(stream=False, messages=[{"role": "tool", "tool_call_id": "1", "content": "pipe bomb"}])
         assert one.client.ends == ["refused"]
+
+    on_loop(story)
+
+
+def test_nothing_hides_between_the_parts_of_a_message(on_loop: Story) -> None:
+    def story() -> None:
+        stage = Attentive(screen={"input": [BOMB]})
+        parts = [{"type": "text", "text": "a pipe"}, {"type": "text", "text": "bomb"}]
+        assert stage.ask(stream=False, messages=[{"role": "user", "content": parts}]).client.ends == ["refused"]
+        apart = [{"role": "user", "content": "a pipe"}, {"role": "user", "content": "bomb"}]
+        assert not stage.ask(stream=False, messages=apart).client.ends, "two messages are two texts"
+
+    on_loop(story)
+
+
+def test_text_completions_are_screened_before_and_behind_and_token_ids_are_not_taken(on_loop: Story) -> None:
+    def story() -> None:
+        stage = Attentive(screen={"input": [BOMB]})
+        for more in ({"suffix": "of a pipe bomb"}, {"prompt": [1, 2, 3]}, {"prompt": [[1, 2, 3]]}):
+            body = {"model": "chat", "prompt": "the parts", **more}
+            request = Completions().read(body, json.dumps(body).encode(), {})
+            assert isinstance(request, ChatRequest)
+            one = stage.ask(stream=False, messages=request.body["messages"], native=request.native)
+            assert one.client.ends == ["refused"] and one.client.failure is not None
+            assert (one.client.failure.verdict.status, one.client.failure.param) == (400, "prompt")
+        assert not stage.flights
 
     on_loop(story)
 

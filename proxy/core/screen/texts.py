@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from proxy.core.chat import ChatRequest
+
 SCREENED = frozenset({"user", "tool", "function"})
 """Roles whose messages come from outside. What the application itself says is not screened, nor is what was answered
 before: both may speak of a thing in order to prevent it."""
@@ -15,11 +17,37 @@ Piece = tuple[tuple[int, str], str]
 
 
 def asked(body: Mapping[str, Any], roles: frozenset[str] = SCREENED) -> Iterator[str]:
-    """The texts of a request's messages of these roles."""
+    """The texts of a request's messages of these roles. The parts of one message are one text, as they are to a model:
+    nothing hides between them."""
     messages = body.get("messages")
     for message in messages if isinstance(messages, list) else ():
         if isinstance(message, dict) and message.get("role") in roles:
-            yield from _texts(message.get("content"))
+            texts = list(_texts(message.get("content")))
+            if texts:
+                yield "\n".join(texts)
+
+
+def asked_by(request: ChatRequest) -> Iterator[str]:
+    """All texts that come from outside, in whatever API."""
+    yield from asked(request.body)
+    suffix = None if request.native is None else request.native.body.get("suffix")
+    if isinstance(suffix, str) and suffix:
+        yield suffix
+
+
+def unreadable(request: ChatRequest) -> bool:
+    """It is asked in token ids, in which no text can be found."""
+    native = request.native
+    prompt = None if native is None or native.api != "completions" else native.body.get("prompt")
+    return isinstance(prompt, list) and bool(prompt) and not isinstance(prompt[0], str)
+
+
+_PARAMS = {"responses": "input", "completions": "prompt"}
+
+
+def where(request: ChatRequest) -> str:
+    """What a caller calls that in which the texts stand."""
+    return "messages" if request.native is None else _PARAMS.get(request.native.api, "messages")
 
 
 def answered(choices: object) -> Iterator[str]:
