@@ -18,7 +18,7 @@ import click
 
 from proxy.app.explain_money import Payer, Purse, as_known
 from proxy.app.explaining import NoRoute, barred, custom_of, explained, plain, route_of, unknown
-from proxy.app.known_keys import keys_of
+from proxy.app.known_keys import with_keys
 from proxy.config.load import load_file
 from proxy.config.prices import price_targets
 from proxy.config.problem import Problems, nearest
@@ -91,10 +91,10 @@ def found_here(config: Path | None, wanted: Wanted) -> dict[str, Any] | str:
 def _key(config: Config, name: str) -> Key:
     """Raises `NoRoute` where there are keys, and none of that name."""
     try:
-        known = keys_of(config)
+        config = with_keys(config)
     except (sqlite3.Error, ValueError) as error:
         click.echo(f"warning: the keys in {config.state} cannot be read: {error}", err=True)
-        known = {one.name: one.key for one in config.keys}
+    known = {one.name: one.key for one in config.keys}
     if name and known and name not in known:
         raise NoRoute(f"there is no key {name}{nearest(name, known)}")
     return known.get(name) or Key(name)

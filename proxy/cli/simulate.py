@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable
 from datetime import UTC
@@ -11,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import click
 
+from proxy.app.known_keys import with_keys
 from proxy.config.load import load_file
 from proxy.config.prices import price_targets
 from proxy.config.problem import Problems
@@ -56,6 +58,10 @@ def run(wanted: Wanted, *, as_json: bool) -> int:
     config, warning = price_targets(loaded)
     if warning:
         click.echo(f"warning: {warning}", err=True)
+    try:
+        config = with_keys(config)
+    except (sqlite3.Error, ValueError) as error:
+        click.echo(f"warning: the keys in {config.state} cannot be read: {error}", err=True)
     log = wanted.log or (Path(config.ledger) if config.ledger else None)
     if log is None:
         click.echo(f"{config.source}: `ledger: false`, so nothing was put on record (or name it: --log FILE)", err=True)

@@ -5,6 +5,7 @@
     inject.py   outages, slowness and prices that are supposed
     course.py   the draft's routes, made ready
     world.py    health, measures and places, as the engine keeps them
+    limits.py   the draft's limits and queue; money.py its budgets
     journey.py  one request, carried by the machine of proxy/core/attempt.py
     run.py      all of them, in the order of time
     tally.py    what came of it; the record goes through the same sums

@@ -18,6 +18,7 @@ NOT_FOR_THEIR_OWN_SAKE = frozenset(
     - {FailureKind.FILTERED.value}
 )
 """Why a request was refused that might have been served another time, or by others."""
+_UNPAID = frozenset({FailureKind.BUDGET.value, FailureKind.UNBOUNDED.value})
 
 
 class Unsent(NamedTuple):
@@ -27,6 +28,8 @@ class Unsent(NamedTuple):
     """As the rows of attempts begin."""
     left: float | None
     """Seconds after which its client left; `None`: it was refused."""
+    unpaid: bool = False
+    """By a budget."""
 
 
 class AskedFor(NamedTuple):
@@ -56,7 +59,7 @@ def asked_for(connection: sqlite3.Connection, since: float, until: float) -> Ask
         if ended == "cancelled":
             found.unsent.append(Unsent(tuple(of_request), duration))
         elif failure in NOT_FOR_THEIR_OWN_SAKE:
-            found.unsent.append(Unsent(tuple(of_request), None))
+            found.unsent.append(Unsent(tuple(of_request), None, failure in _UNPAID))
     return found
 
 

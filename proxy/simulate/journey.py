@@ -18,6 +18,7 @@ from proxy.engine.limiter import REFUSED, TAKES_LIKE
 from proxy.simulate.course import Course, Spot
 from proxy.simulate.entering import AGAIN, CONTENT, ENDS, HEDGE, LATE, LEAVES, OPENS, TIRED, Entering
 from proxy.simulate.fate import Fate, partly
+from proxy.simulate.money import UNPAID
 from proxy.simulate.record import Asking
 from proxy.simulate.world import World
 
@@ -41,7 +42,7 @@ class Flight(NamedTuple):
 class Journey(Entering):
     """Told of its times by `Run`."""
 
-    __slots__ = ("_anyway", "_choice", "_content", "_flights", "_given", "_served")
+    __slots__ = ("_anyway", "_choice", "_content", "_flights", "_given", "_purse", "_served")
 
     def __init__(self, world: World, course: Course, one: Asking) -> None:
         super().__init__(world, course, one)
@@ -54,6 +55,7 @@ class Journey(Entering):
         """The target that gave the end of the answer."""
         self._anyway = False
         self._choice: Choice | None = None
+        self._purse = None if world.money is None else world.money.purse(one)
 
     def _set_out(self) -> None:
         world, course = self._world, self._course
@@ -204,10 +206,20 @@ class Journey(Entering):
                 world.at(now + (world.p95(name) if hedge.after is None else hedge.after), self, HEDGE)
 
     def _reserve(self, target: Target, number: int) -> Failure | None:
-        limits = self._world.limits
-        if limits is None or self._held is None:
+        world, held = self._world, self._held
+        if world.limits is not None and held is not None:
+            failure = world.limits.reserve(held, target, number, world.now)
+            if failure is not None:
+                return failure
+        if world.money is None or self._purse is None:
             return None
-        return limits.reserve(self._held, target, number, self._world.now)
+        more = self._given if number > 1 else 0
+        failure = world.money.reserve(
+            self._purse, self._one.key, self._course.route.name, target, number, more, world.now
+        )
+        if failure is not None and held is not None:
+            held.release(number)
+        return failure
 
     def _record(self, number: int, ended: Ended, failure: Failure | None) -> None:
         flight = self._flights.pop(number)
@@ -229,6 +241,8 @@ class Journey(Entering):
         if self._choice is not None:
             outcome = self._outcome(flight, number, ended, kind, usage, first, cost)
             world.learn(self._course, outcome, spot, self._choice.strategy)
+        if self._purse is not None:
+            self._purse.settle(number, ended, kind, cost)
         limits = world.limits
         if spot.adapts:
             self._learn(flight, ended, kind, first, usage)
@@ -293,7 +307,8 @@ class Journey(Entering):
         if world.limits is not None:
             self._over(world.limits)
         if not isinstance(command, machine.Deliver):
-            world.tally.unanswered(left=isinstance(command, machine.Vanish), refused=not self._sent)
+            unpaid = isinstance(command, machine.Refuse) and command.failure.kind in UNPAID
+            world.tally.unanswered(left=isinstance(command, machine.Vanish), refused=not self._sent, unpaid=unpaid)
             return
         total = world.now - one.at
         first = total if self._content is None else self._content - one.at

@@ -90,6 +90,8 @@ class Asking(NamedTuple):
     """What it asked of targets, but for agent and tags."""
     guessed: bool = False
     """Its tokens stand nowhere: as many as is usual on its route."""
+    unpaid: bool = False
+    """A budget did not allow it."""
 
     @property
     def chat(self) -> bool:
@@ -171,7 +173,7 @@ def _unsent(one: Unsent) -> Asking:
     id_, at, route, key, stream, endpoint, agent, tags = one.of_request
     leaves = inf if one.left is None else at + one.left
     words = (key or "", bool(stream), endpoint or "chat", agent or "", _tags(tags))
-    return Asking(id_, at, route, *words, -1, -1, leaves, ())
+    return Asking(id_, at, route, *words, -1, -1, leaves, (), unpaid=one.unpaid)
 
 
 def _request(rows: list[tuple[Any, ...]]) -> Asking:

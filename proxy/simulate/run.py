@@ -10,7 +10,6 @@ from math import inf
 from random import Random
 
 from proxy.config.values import Config
-from proxy.core.money.budget import NO_TERMS
 from proxy.core.route import Route
 from proxy.simulate.course import Course, Courses
 from proxy.simulate.fate import Fates
@@ -116,8 +115,8 @@ def _notes(
         unseen = _unseen(route, tells)
         if unseen:
             notes.append(f"Route {route.name} goes by {' and '.join(unseen)}, which no ledger tells: as if not said.")
-    if config.budgets != NO_TERMS or any(key.budgets for key in config.keys):
-        notes.append("Budgets are not part of a simulation: nobody is refused for money.")
+    if world.money is not None:
+        notes.append("Budgets begin with nothing spent; answers are reserved for as long as they were on record.")
     for name, trouble in world.trouble_told.items():
         notes.append(f"The function of route {name} failed, its order held: {trouble}")
     return notes

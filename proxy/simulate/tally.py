@@ -54,9 +54,11 @@ class Tally:
     requests: int = 0
     served: int = 0
     lost: int = 0
-    """Neither answered nor left by their clients."""
+    """Neither answered nor left by their clients, nor refused for want of money."""
     refused: int = 0
     """Of those lost: before anything was sent, by limits, or since nobody was left to be asked."""
+    unpaid: int = 0
+    """Refused for want of money: neither served nor lost."""
     left: int = 0
     failovers: int = 0
     """Served, but not by the target that was asked first."""
@@ -99,11 +101,13 @@ class Tally:
         self.firsts.append(first)
         self.totals.append(total)
 
-    def unanswered(self, *, left: bool, refused: bool = False) -> None:
-        """It was not: its client left, or it is lost."""
+    def unanswered(self, *, left: bool, refused: bool = False, unpaid: bool = False) -> None:
+        """It was not: its client left, or a budget did not allow it, or it is lost."""
         self.requests += 1
         if left:
             self.left += 1
+        elif unpaid:
+            self.unpaid += 1
         else:
             self.lost += 1
             self.refused += refused
@@ -151,7 +155,7 @@ def recorded(requests: Iterable[Asking]) -> Tally:
             if one.ended is Ended.SERVED:
                 served = one
         if served is None:
-            tally.unanswered(left=request.leaves < inf, refused=not request.tried)
+            tally.unanswered(left=request.leaves < inf, refused=not request.tried, unpaid=request.unpaid)
             continue
         total = served.at + served.took - request.at
         tally.answered(served.target, request.tried[0].target, total if content is None else content, total)

@@ -125,11 +125,12 @@ def _seconds(value: float | None) -> str:
     return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
-SOMETIMES = ("  of these sent nowhere", "left by their clients")
+SOMETIMES = ("  of these sent nowhere", "refused by budgets", "left by their clients")
 ROWS = (
     _Row("served", lambda all_: all_.served, _number),
     _Row("lost", lambda all_: all_.lost, _number),
     _Row("  of these sent nowhere", lambda all_: all_.refused, _number),
+    _Row("refused by budgets", lambda all_: all_.unpaid, _number),
     _Row("left by their clients", lambda all_: all_.left, _number),
     _Row("failovers", lambda all_: all_.failovers, _number),
     _Row("attempts", lambda all_: all_.attempts, _number),
@@ -223,6 +224,7 @@ def plain_tally(tally: Tally) -> dict[str, Any]:
         "served": tally.served,
         "lost": tally.lost,
         "refused": tally.refused,
+        "refused_by_budgets": tally.unpaid,
         "left": tally.left,
         "failovers": tally.failovers,
         "attempts": tally.attempts,

@@ -27,6 +27,7 @@ from proxy.engine.engine import LATENCIES, LATENCIES_MIN, RETRY_LEAST, RETRY_SHA
 from proxy.simulate.course import Course, Spot
 from proxy.simulate.fate import Fates
 from proxy.simulate.limits import limits_of
+from proxy.simulate.money import money_of
 from proxy.simulate.tally import Tally
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class World:
         self.closed: dict[str, Closed] = {}
         """Targets that stand at a limit of ours."""
         self.limits = limits_of(config, self.closed)
+        self.money = money_of(config)
         self.health: dict[str, Health] = {}
         self.trouble: dict[str, Health] = {}
         """The part of `health` that is not simply well."""

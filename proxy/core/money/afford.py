@@ -62,10 +62,10 @@ class Need(NamedTuple):
     """`None`: nobody knows its price."""
 
 
-def need_of(buyer: Buyer, target: Target, more: int = 0) -> Need:
-    """`more`: further tokens of input, of an answer that it is to go on with."""
+def need_of(buyer: Buyer, target: Target, rates: Rates | None, more: int = 0) -> Need:
+    """`rates`: what it charges for a plain request. `more`: further tokens of input, of an answer that it is to go on
+    with."""
     asked, ask = buyer.asked, buyer.ask
-    rates = rates_of(target)
     if rates is not None and (asked.unusual or asked.input > rates.beyond):
         rates = rates_of(target, asked)
     amount = None if rates is None else most(asked, rates, more)
@@ -74,12 +74,6 @@ def need_of(buyer: Buyer, target: Target, more: int = 0) -> Need:
     if ask:
         return Need(None, rates)
     return Need(0 if rates is None else usual(asked, rates, more), rates)
-
-
-def free(target: Target) -> bool:
-    """It charges nothing: no budget is asked."""
-    rates = rates_of(target)
-    return rates is not None and rates.free
 
 
 class Short(NamedTuple):
@@ -180,9 +174,10 @@ def looked_at(
             found[target.name] = Unpaid(failure, _AFTER_STOP if word.stopped is not None else _AFTER_NEAR)
             continue
         each, accounts = stands_at(target.backend)
-        if not (each or accounts) or free(target):
+        rates = rates_of(target)
+        if not (each or accounts) or (rates is not None and rates.free):
             continue
-        short = short_of(buyer, need_of(buyer, target), target, each, accounts, now)
+        short = short_of(buyer, need_of(buyer, target, rates), target, each, accounts, now)
         if short is not None:
             found[target.name] = Unpaid(short.failure, short.failure.message)
             word = word.after(short)
