@@ -136,7 +136,21 @@ def _of_rule(rule: Found, at: str, side: str, names: tuple[str, ...], own: str) 
             yield from _route(found, f"{at}.{name}", names)
             if name == "use" and found.value == own:
                 yield Problem(found.mark, f"{at}.use", "is this route itself")
+    yield from _terms(rule, at)
     yield from _patterns(rule, at)
+
+
+def _terms(rule: Found, at: str) -> Iterator[Problem]:
+    terms = rule.get("terms")
+    if not terms:
+        return
+    from proxy.core.screen.terms import term_of
+
+    for place, term in enumerate(terms.value):
+        if term is not None and term_of(term.value, 0) is None:
+            yield Problem(
+                term.mark, f"{at}.terms[{place}]", "nothing of it is left to look for: it would never be found"
+            )
 
 
 def _patterns(rule: Found, at: str) -> Iterator[Problem]:
@@ -147,8 +161,9 @@ def _patterns(rule: Found, at: str) -> Iterator[Problem]:
 
     for place, pattern in enumerate(patterns.value):
         try:
-            if pattern is not None:
-                compiled(pattern.value)
+            if pattern is not None and compiled(pattern.value).search("") is not None:
+                said = "it would be found in every text, since it matches an empty one"
+                yield Problem(pattern.mark, f"{at}.patterns[{place}]", said)
         except ValueError as error:
             said = "no such pattern" if pattern.outside else str(error)
             yield Problem(pattern.mark, f"{at}.patterns[{place}]", said)

@@ -82,3 +82,7 @@ def _bounds(found: Found, path: str) -> Iterator[Problem]:
     spec = Adaptive(**{name: item.value for name, item in found.value.items() if item is not None})
     if spec.min > spec.max:
         yield Problem(found.mark, path, f"`min` ({spec.min}) is more than `max` ({spec.max})")
+    elif "start" in found.value and not spec.min <= spec.start <= spec.max:
+        yield Problem(
+            found.mark, path, f"`start` ({spec.start}) is not between `min` ({spec.min}) and `max` ({spec.max})"
+        )

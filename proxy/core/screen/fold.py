@@ -16,6 +16,11 @@ _CUTLESS = (
 Korean."""
 _SPACES = re.compile(r" ?[^\S ]\s*|  \s*")
 """White space that is not one space already: most texts have little of it."""
+_FILLERS = "\u115f\u1160\u3164\uffa0"
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]+")
+"""Of ASCII, without white space."""
+MOST_KEPT = 20_000
+"""Characters whose fold is kept: all that people write with, and not all that a hostile text could be made of."""
 
 
 def _within(char: str, blocks: tuple[tuple[int, int], ...]) -> bool:
@@ -24,8 +29,12 @@ def _within(char: str, blocks: tuple[tuple[int, int], ...]) -> bool:
 
 
 def _invisible(char: str) -> bool:
-    """Format characters (zero width, soft hyphen, direction) and variation selectors."""
-    return unicodedata.category(char) == "Cf" or "︀" <= char <= "️"
+    """Format characters (zero width, soft hyphen, direction), variation selectors, Hangul fillers, and control
+    characters that are no white space."""
+    if "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef" or char in _FILLERS:
+        return True
+    category = unicodedata.category(char)
+    return category == "Cf" or (category == "Cc" and not char.isspace())
 
 
 class _Loose(dict[int, str]):
@@ -35,7 +44,8 @@ class _Loose(dict[int, str]):
         char = chr(code)
         folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", char).casefold())
         kept = "".join(_SAME.get(c, c) for c in folded if not _invisible(c) and not _within(c, _MARKS))
-        self[code] = kept
+        if len(self) < MOST_KEPT:
+            self[code] = kept
         return kept
 
 
@@ -45,7 +55,8 @@ class _Plain(dict[int, str]):
     def __missing__(self, code: int) -> str:
         char = chr(code)
         kept = "" if _invisible(char) else unicodedata.normalize("NFKC", char)
-        self[code] = kept
+        if len(self) < MOST_KEPT:
+            self[code] = kept
         return kept
 
 
@@ -55,12 +66,12 @@ _PLAIN = _Plain()
 
 def loose(text: str) -> str:
     """As terms see it."""
-    return text.lower() if text.isascii() else text.translate(_LOOSE)
+    return _CONTROLS.sub("", text).lower() if text.isascii() else text.translate(_LOOSE)
 
 
 def plain(text: str) -> str:
     """As patterns see it."""
-    return text if text.isascii() else text.translate(_PLAIN)
+    return _CONTROLS.sub("", text) if text.isascii() else text.translate(_PLAIN)
 
 
 def spaced(text: str) -> str:

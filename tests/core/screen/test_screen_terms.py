@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.core.screen import fold
 from proxy.core.screen.along import Along, Mark
 from proxy.core.screen.fold import loose, plain
 from proxy.core.screen.policy import Side
@@ -95,6 +96,11 @@ def test_nothing_of_a_term_is_cleared_before_it_is_found(before: str, at: list[i
     [
         ("a BOMB.", True),
         ("a b\u200bo\u00admb", True),
+        ("a bo\x00m\x08b", True),
+        ("a bö\x00mb", True),
+        ("bo\u3164mb", True),
+        ("bo\U000e0101m\ufe0fb", True),
+        ("bomb\nsquad", True),
         ("ｂｏｍｂ", True),
         ("𝖇𝖔𝖒𝖇", True),
         ("bömb", True),
@@ -116,6 +122,13 @@ def test_a_term_is_a_whole_word_unless_a_star_says_otherwise() -> None:
 
 def test_scripts_without_spaces_need_no_edges() -> None:
     assert Side([Rule("r", "c", terms=("爆弾",))]).found(["この爆弾は"])
+
+
+def test_a_text_of_all_characters_there_are_does_not_fill_the_memory() -> None:
+    every = "".join(chr(code) for code in range(0x80, 0x12000) if not 0xD800 <= code < 0xE000)
+    assert not Side([Rule("r", "c", terms=("kill yourself",), patterns=("kill yourself",))]).found([every])
+    assert len(fold._LOOSE) <= fold.MOST_KEPT and len(fold._PLAIN) <= fold.MOST_KEPT
+    assert loose("Ünï\U00011fff") == "uni\U00011fff", "beyond those that are kept each is folded anew"
 
 
 def test_a_hostile_text_is_no_match_for_a_linear_engine() -> None:
