@@ -15,6 +15,7 @@ import orjson
 
 from proxy.ledger.spend import Line, Report
 
+_FORMULA = frozenset("=+-@")
 _BOLD, _DIM, _YELLOW, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[33m", "\x1b[0m"
 _COLUMNS: tuple[tuple[str, Callable[[Line], object]], ...] = (
     ("requests", lambda total: True),
@@ -76,12 +77,14 @@ def as_json(report: Report) -> str:
 
 
 def as_csv(report: Report) -> str:
-    """A head and a row for each line, without the total; an unknown cost is an empty field. (RFC 4180)"""
+    """A head and a row for each line, without the total; an unknown cost is an empty field. (RFC 4180) Names that a
+    spreadsheet would take for a formula have an apostrophe before them: callers choose those of agents and tags."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow([report.by, *(field.name for field in fields(Line)[1:])])
     for line in report.lines:
-        writer.writerow(["" if value is None else value for value in _values(line).values()])
+        name, *counts = ("" if value is None else value for value in _values(line).values())
+        writer.writerow([f"'{name}" if str(name)[:1] in _FORMULA else name, *counts])
     return out.getvalue()
 
 

@@ -47,7 +47,7 @@ def wish_in(
         if said is not None:
             wish = wish_of(said)
         if header is not None:
-            wish = wish.along(wish_of_header(header.decode("latin-1")))
+            wish = wish.along(wish_of_header(_text(header)))
         if agent:
             wish = wish._replace(agent=_label(agent))
     except Unclear as error:
@@ -57,9 +57,17 @@ def wish_in(
     return None if wish == NONE else wish
 
 
+def _text(value: bytes) -> str:
+    """UTF-8, as clients send what is no ASCII; else ISO 8859-1, as a header's bytes used to be read (RFC 9110 5.5)."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
 def _label(value: bytes) -> str:
     try:
-        return label_of(value.decode("latin-1"))
+        return label_of(_text(value))
     except ValueError:
         name = AGENT.decode()
         raise Unclear(name, f"'{name}' must be {LABEL}.") from None

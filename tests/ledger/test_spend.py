@@ -240,3 +240,10 @@ def test_json_and_csv_say_the_same(filled: Path) -> None:
     assert head[0] == "key"
     for row, line in zip(rows, document["lines"], strict=True):
         assert row == ["" if value is None else str(value) for value in line.values()]
+
+
+def test_no_name_that_a_caller_chose_is_a_formula_in_a_spreadsheet() -> None:
+    names = ('=HYPERLINK("http://a.test")', "+1", "-1", "@sum", 'a "b", c', "", "=x\ny")
+    lines = tuple(Line(name, *[0] * 9, None, *[0] * 4) for name in names)
+    rows = [*csv.reader(io.StringIO(as_csv(Report("agent", None, None, lines, lines[0]))))][1:]
+    assert [row[0] for row in rows] == [f"'{name}" if name[:1] in {*"=+-@"} else name for name in names]

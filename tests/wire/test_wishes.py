@@ -19,7 +19,14 @@ def test_the_agent_of_the_header_counts_before_the_one_of_the_body() -> None:
     assert wish_in({b"x-wayline-agent": b""}, None) is None
 
 
-@pytest.mark.parametrize("name", [b"a" * 65, b"a\tb", b"\x7f", "Ā".encode()])
+def test_names_are_the_same_whether_they_stand_in_a_header_or_in_the_body() -> None:
+    for name in ("Ünï", "搜索", "naïve"):
+        in_header = wish_in({b"x-wayline-agent": name.encode(), b"x-wayline-prefer": f"tags={name}".encode()}, None)
+        assert in_header == wish_in({}, {"agent": name, "tags": [name]})
+    assert wish_in({b"x-wayline-agent": "é".encode("latin-1")}, None) == Wish(agent="é")
+
+
+@pytest.mark.parametrize("name", [b"a" * 65, b"a\tb", b"\x7f", "\x85".encode(), b"\x85"])
 def test_a_name_that_is_too_long_or_not_printable_is_refused(name: bytes) -> None:
     refused = wish_in({b"x-wayline-agent": name}, None)
     assert isinstance(refused, Refusal)
