@@ -7,6 +7,7 @@ import csv
 import io
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -244,6 +245,7 @@ def test_json_and_csv_say_the_same(filled: Path) -> None:
 
 def test_no_name_that_a_caller_chose_is_a_formula_in_a_spreadsheet() -> None:
     names = ('=HYPERLINK("http://a.test")', "+1", "-1", "@sum", 'a "b", c', "", "=x\ny")
-    lines = tuple(Line(name, *[0] * 9, None, *[0] * 4) for name in names)
-    rows = [*csv.reader(io.StringIO(as_csv(Report("agent", None, None, lines, lines[0]))))][1:]
+    nothing = Line("", 0, 0, 0, 0, 0, 0, 0, 0, 0, None, 0, 0, 0, 0)
+    lines = tuple(replace(nothing, name=name) for name in names)
+    rows = [*csv.reader(io.StringIO(as_csv(Report("agent", None, None, lines, nothing))))][1:]
     assert [row[0] for row in rows] == [f"'{name}" if name[:1] in {*"=+-@"} else name for name in names]
