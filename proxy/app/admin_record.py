@@ -184,6 +184,7 @@ class Explained(TypedDict):
     strategy: str
     rule: Annotated[int | None, "The one that holds, from 1."]
     use: str | None
+    priority: Annotated[str | None, "What that rule says of it: the queue goes by it, whatever the request says."]
     request: Annotated[Any, "What is known of it: tokens, what it needs, what it asks of targets."]
     targets: Annotated[list[Any], "In the order of trying: target, cost, behind, measured."]
     left_out: list[Any]

@@ -26,7 +26,7 @@ from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.choice.counting import counted, edges_of
 from proxy.core.choice.facts import Facts, facts_of
 from proxy.core.choice.rules import Asked
-from proxy.core.choice.wish import NONE, Wish
+from proxy.core.choice.wish import NONE, Wish, with_tags
 from proxy.core.key import Key
 from proxy.core.money.afford import asked_about
 from proxy.core.money.bound import Asked as Bought
@@ -120,7 +120,7 @@ def _key(told: Mapping[str, Any], config: Config, callers: Callers | None) -> Ke
 async def _purse(wanted: _Wanted, desk: Desk, engine: Engine) -> Purse | None:
     """What is left of the budgets that hold for it; `None`: there are none."""
     config, key, route, asked, bought, _, _ = wanted
-    payer = Payer(config.budgets, key, route.name, tuple(sorted(asked.wish.tags.union(key.tags))), bought)
+    payer = Payer(config.budgets, key, route.name, tuple(sorted(asked.wish.tags)), bought)
     purses = None if engine.admission is None else engine.admission.purses
     now = time.time()
     if config is desk.config and isinstance(purses, Purses):
@@ -166,10 +166,11 @@ def _wanted(told: Mapping[str, Any], config: Config, key: Key, desk: Desk, engin
     if "asked" in told:
         facts = _facts(told["asked"])
         route = _route(facts.model, config, desk)
-        asked, bought = Asked(facts, _wish(headers), key.name, headers), asked_about(facts)
+        wish = with_tags(_wish(headers), key.tags)
+        asked, bought = Asked(facts, wish, key.name, headers), asked_about(facts)
         known = as_it_is(engine, desk, route, hour)
     else:
-        route, asked, bought, known = _whole(told["request"], headers, key.name, hour, config, desk, engine)
+        route, asked, bought, known = _whole(told["request"], headers, key, hour, config, desk, engine)
     strangers = [name for name in down if all(name not in (one.name, one.backend) for one in route.targets)]
     if strangers:
         raise _Bad("down", f"route {route.name} has no target or backend {', '.join(strangers)}")
@@ -187,7 +188,7 @@ def _route(name: str, config: Config, desk: Desk) -> Route:
 def _whole(
     body: object,
     headers: Mapping[bytes, bytes],
-    key: str,
+    key: Key,
     hour: int | None,
     config: Config,
     desk: Desk,
@@ -205,13 +206,15 @@ def _whole(
     wished = with_wish(request, headers, looked_at)
     if isinstance(wished, Refusal):
         raise _Bad("request", _message(wished))
+    if key.tags:
+        wished = wished._replace(wish=with_tags(wished.wish or NONE, key.tags))
     chat = isinstance(wished, ChatRequest)
     last = ""
     if chat and route.policy is not None and route.policy.sticky:
         last = engine.choices.last.get((route.name, conversation(wished.body)), "")
     road = desk.roads.find(request.model) if config is desk.config else None
     if road is not None:
-        asked = asked_live(road, wished, key)
+        asked = asked_live(road, wished, key.name)
         if not asked.facts.input:  # nothing depends on it, but whoever asks wants to see it
             asked = asked._replace(facts=_facts_of(wished))
     else:
@@ -220,7 +223,7 @@ def _whole(
         own = {one.name: desk.tokenizers.own(one.model) for one in route.targets} if config.tokenizers else {}
         known = {name: tokenizer for name, tokenizer in own.items() if tokenizer is not None}
         facts = counted(edges_of(route, known), known, facts, wish, wished.body)
-        asked = Asked(facts, wish, key, dict(wish.headers))
+        asked = Asked(facts, wish, key.name, dict(wish.headers))
     return route, asked, asked_of(wished), as_it_is(engine, desk, route, hour, last)
 
 

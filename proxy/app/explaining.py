@@ -21,6 +21,7 @@ from proxy.core import attempt as machine
 from proxy.core.choice.choose import Choice, asked_to_wait, choose, refused, words
 from proxy.core.choice.fitting import expected_cost
 from proxy.core.choice.measured import FRESH, Measured
+from proxy.core.choice.policy import Rule, When
 from proxy.core.choice.ranking import Custom, Loaded, Seen
 from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import NONE
@@ -150,7 +151,7 @@ def plain(found: Explained) -> dict[str, Any]:
     route, choice, facts = found.route, found.choice, found.asked.facts
     policy = route.policy
     rule = None if choice.rule is None else choice.rule + 1
-    use = policy.rules[rule - 1].use if policy is not None and rule is not None else ""
+    held = policy.rules[rule - 1] if policy is not None and rule is not None else Rule(When())
     behind = {target.name: why for target, why in choice.behind}
     now = found.known.seen.now
     unpaid = found.unpaid
@@ -162,7 +163,8 @@ def plain(found: Explained) -> dict[str, Any]:
         "route": route.name,
         "strategy": choice.strategy,
         "rule": rule,
-        "use": use or None,
+        "use": held.use or None,
+        "priority": held.set.priority or None,
         "request": {
             "input": facts.tokens,
             "output": facts.output,

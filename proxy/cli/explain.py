@@ -25,7 +25,7 @@ from proxy.config.problem import Problems, nearest
 from proxy.config.values import Config
 from proxy.core.choice.facts import Facts
 from proxy.core.choice.rules import Asked
-from proxy.core.choice.wish import NONE, wish_of_header
+from proxy.core.choice.wish import NONE, wish_of_header, with_tags
 from proxy.core.key import Key
 from proxy.core.money.afford import asked_about
 from proxy.core.route import Route
@@ -83,7 +83,7 @@ def found_here(config: Path | None, wanted: Wanted) -> dict[str, Any] | str:
         key = _key(priced, wanted.key)
     except ValueError as error:
         return str(error)
-    asked = Asked(facts, wish, wanted.key)
+    asked = Asked(facts, with_tags(wish, key.tags), wanted.key)
     purse = _purse(priced, route, asked, key)
     return barred(plain(explained(route, asked, unknown(wanted.hour), custom, wanted.down, purse)), key, wanted.route)
 
@@ -102,8 +102,7 @@ def _key(config: Config, name: str) -> Key:
 
 def _purse(config: Config, route: Route, asked: Asked, key: Key) -> Purse:
     """By what stands in the ledger; nothing is under way."""
-    tags = tuple(sorted(asked.wish.tags.union(key.tags)))
-    payer = Payer(config.budgets, key, route.name, tags, asked_about(asked.facts))
+    payer = Payer(config.budgets, key, route.name, tuple(sorted(asked.wish.tags)), asked_about(asked.facts))
     now, known = time.time(), {}
     lasting = payer.lasting(route)
     if lasting and config.ledger is not None:
@@ -162,7 +161,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"route {found['route']}, strategy {found['strategy']}"
     yield from _wrapped("  asked: ", _request(found["request"]))
     if found["rule"] is not None:
-        yield f"  rule {found['rule']} holds{': ' + found['use'] if found['use'] else ''}"
+        yield f"  rule {found['rule']} holds{': ' + found['use'] if found['use'] else ''}{_ranked(found)}"
     if found["trouble"]:
         yield from _wrapped("  its function failed, the order holds: ", found["trouble"])
     if found["anyway"]:
@@ -178,6 +177,11 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
             wait = refusal["retry_after"]
             yield f"  answered at once: {refusal['status']} {refusal['code']}{_wait(wait)}"
         yield from _wrapped("    " if refusal else "  answered at once: ", found["error"])
+
+
+def _ranked(found: Mapping[str, Any]) -> str:
+    priority = found.get("priority")  # an older server does not tell it
+    return f"{',' if found['use'] else ':'} priority {priority}" if priority else ""
 
 
 def _wait(seconds: float | None) -> str:

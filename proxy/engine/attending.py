@@ -147,6 +147,8 @@ class Attended(Exchange):
             self.refuse(Failure(FailureKind.NOT_AVAILABLE, "The route for this request is gone.", ours=True))
             return
         self.road = road
+        if self.tags and road.tags:
+            self._show_tags()
         self.deadline = self.due = self.began + road.total
         if self.stream:
             self._mending = None

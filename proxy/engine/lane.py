@@ -112,6 +112,10 @@ class Road:
     """Every target makes vectors, as far as is known."""
     headers: frozenset[bytes] = field(init=False)
     """Headers of a request that the rules look at."""
+    tags: bool = field(init=False)
+    """Some rule looks at tags."""
+    ranks: bool = field(init=False)
+    """Some rule says the priority of requests."""
     learns: bool = field(init=False)
     """Some group of it goes by `ucb`."""
     weighs: bool = field(init=False)
@@ -143,6 +147,8 @@ class Road:
             ("simple", policy is None and sight is None and embeds),
             ("embeds", embeds),
             ("headers", frozenset(name.encode() for rule in rules for name, _ in rule.when.header)),
+            ("tags", any(rule.when.tag for rule in rules)),
+            ("ranks", any(rule.set.priority for rule in rules)),
             ("learns", "ucb" in strategies),
             ("weighs", policy is not None and (policy.exact or bool(rules) or not strategies.isdisjoint(WEIGH))),
             ("quick", not rules and (policy is None or not policy.exact)),

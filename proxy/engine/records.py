@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
+from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.choice.choose import Choice
-from proxy.core.choice.wish import Wish
+from proxy.core.choice.rules import priority_of
+from proxy.core.choice.wish import NONE, Wish, with_tags
 from proxy.core.failure import Failure, FailureKind
+from proxy.core.limiting.values import NORMAL
 from proxy.core.outcome import Ended
 from proxy.core.plan import Plan
 from proxy.core.told import Note, Told
 from proxy.engine.account import endpoint_of
+from proxy.engine.shelf import asked
 from proxy.engine.standing import stands
 from proxy.engine.starting import Starting
 from proxy.ledger.plans import as_written
@@ -47,9 +51,27 @@ class OnRecord(Starting):
         """Note whose it is: what the caller says, and the tags of its key."""
         if wish is None:
             self.tags = tuple(of_key)
-            return
-        self.agent = wish.agent
-        self.tags = tuple(sorted(wish.tags.union(of_key)))
+        else:
+            self.agent = wish.agent
+            self.tags = tuple(sorted(wish.tags.union(of_key)))
+        if self.tags and self.road.tags:
+            self._show_tags()
+
+    def _show_tags(self) -> None:
+        """Rules see them all."""
+        request = self.request
+        if isinstance(request, ChatRequest | EmbedRequest):
+            self.request = request._replace(wish=with_tags(request.wish or NONE, self.tags))
+
+    @property
+    def priority(self) -> str:
+        """In the queue."""
+        road, request = self._whole_road or self.road, self.request
+        said = "" if request.wish is None else request.wish.priority
+        policy = road.route.policy
+        if policy is not None and road.ranks and isinstance(request, ChatRequest | EmbedRequest):
+            said = priority_of(policy.rules, asked(road, request, self.key), self.engine.choices.hour())
+        return said or NORMAL
 
     def _tell_served(self) -> None:
         """It was served: its attempt tells all of that where it was the first, and nothing was asked or met with."""

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from math import inf
 
 from proxy.core import attempt as machine
+from proxy.core.choice.rules import priority_of
 from proxy.core.failure import Failure
 from proxy.core.outcome import How
 from proxy.core.route import Route
@@ -52,8 +53,12 @@ class Entering:
 
     @property
     def priority(self) -> str:
-        """Of its request; empty: normal."""
-        return self._one.wish.priority
+        """Empty: normal."""
+        policy = self._course.route.policy
+        if policy is None:
+            return self._one.wish.priority
+        hour = int(self._world.days.second(self._world.now) // 3600)
+        return priority_of(policy.rules, self._course.asked(self._one), hour)
 
     @abstractmethod
     def happens(self, what: int, number: int) -> None:

@@ -90,12 +90,11 @@ class Money:
 
     def purse(self, one: Asking) -> Purse:
         """Of a request that comes in. How long an answer it allowed is on no record: as long as the one that it got."""
-        key = self._keys.get(one.key)
-        tags = one.tags.union(() if key is None else key.tags) if self._tagged else ()
+        tags = sorted(one.tags) if self._tagged else ()
         output = max(one.output, 1) if one.chat else None
         relayed = not (one.chat or one.vectors)
         asked = Asked(one.input * 4 // 3 + 1, output, 1, not one.vectors, one.chat, relayed)
-        return Purse(Buyer(asked, self._terms.ask), tuple(sorted(tags)))
+        return Purse(Buyer(asked, self._terms.ask), tuple(tags))
 
     def reserve(
         self, purse: Purse, key: str, route: str, target: Target, number: int, more: int, now: float

@@ -75,12 +75,14 @@ def simulate(
 
 def _sorted_out(record: Record, courses: Courses) -> tuple[list[tuple[Course, Asking]], Counter[str]]:
     going, gone = [], Counter[str]()
+    of_key = {key.name: key.tags for key in courses.config.keys if key.tags}
     for one in record.requests:
         course = courses.of(one)
         if course is None:
             gone[one.route] += 1
         else:
-            going.append((course, one))
+            more = of_key.get(one.key)
+            going.append((course, one._replace(tags=one.tags.union(more)) if more else one))
     return going, gone
 
 

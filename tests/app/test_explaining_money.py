@@ -155,10 +155,11 @@ asked = st.tuples(
     st.sampled_from(["", "b"]),
     st.fixed_dictionaries({}, optional=dict.fromkeys(("all", "route", "backend", "tag", "key"), budgets)),
     st.booleans(),
+    st.booleans(),
     st.lists(asked, min_size=5, max_size=12),
 )
 def test_what_is_explained_is_what_a_request_under_budgets_meets(
-    order: list[str], near: str, given_: dict[str, Any], allow: bool, then: list[Any]
+    order: list[str], near: str, given_: dict[str, Any], allow: bool, rule: bool, then: list[Any]
 ) -> None:
     async def story() -> None:
         of = {name: {"budgets": one} for name, one in given_.items()}
@@ -172,7 +173,10 @@ def test_what_is_explained_is_what_a_request_under_budgets_meets(
             near,
             budgets=named,
             backends={"a": of.get("backend", {})},
-            route=of.get("route", {}),
+            route={
+                **of.get("route", {}),
+                **({"rules": [{"when": {"tag": "search"}, "use": "cheapest"}]} if rule else {}),
+            },
             keys=[
                 {"name": "team", "key": SECRET, "tags": ["search"], **of.get("key", {})},
                 {"name": "lone", "key": SECRET[::-1]},
@@ -296,3 +300,18 @@ async def spent_already(path: Path, cost: Decimal) -> None:
         Outcome("r", 1, "chat", "a/m", "a", Ended.SERVED, started_at=time.time(), sent=0.0, cost=cost, **usual)
     )
     await ledger.close()
+
+
+def test_rules_see_the_tags_of_the_key_that_is_named_and_say_the_priority() -> None:
+    async def story() -> None:
+        tagged = [{"name": "team-a", "key": SECRET, "tags": ["search"]}, {"name": "team-b", "key": SECRET[::-1]}]
+        rules = [{"when": {"tag": "search"}, "use": "b/m", "set": {"priority": "low"}}]
+        server = Server("ab", keys=tagged, route={"rules": rules})
+        for said in ({"request": body()}, {"asked": {"route": "chat"}}, {"request": body(), "config": server.text}):
+            told = await server.explain(key="team-a", **said)
+            assert (names(told), told["rule"], told["priority"]) == (["b/m"], 1, "low")
+            assert told["request"]["wish"] == {"tags": ["search"]}
+            told = await server.explain(key="team-b", **said)
+            assert (names(told), told["rule"], told["priority"]) == (["a/m", "b/m"], None, None)
+
+    asyncio.run(story())

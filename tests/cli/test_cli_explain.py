@@ -242,3 +242,10 @@ def test_who_may_not_pay_is_told_the_status_that_the_caller_gets(money: Path) ->
     assert (done.exit_code, "answered at once: 403 model_not_allowed" in done.stdout) == (1, True)
     done = asked(money, "--key", "alic")
     assert (done.exit_code, done.stderr) == (1, 'there is no key alic; did you mean "alice"?\n')
+
+
+def test_the_priority_that_a_rule_sets_is_told(file: Path) -> None:
+    file.write_text(CONFIG.replace("rules: [", 'rules: [{when: {tokens: ">20000"}, set: {priority: low}}, '))
+    assert "  rule 1 holds: priority low" in explain(file, "--input", "30000").stdout.splitlines()
+    file.write_text(CONFIG.replace("use: nights}", "use: nights, set: {priority: low}}"))
+    assert "  rule 1 holds: nights, priority low" in explain(file, "--hour", "23").stdout.splitlines()

@@ -96,3 +96,25 @@ def test_places_that_adapt_grow_and_shrink_with_what_is_on_record(tmp_path: Path
     )
     tally = drafted(log, tmp_path, draft)
     assert tally.lost == 0 and tally.share("cloud/large") > 0.9
+
+
+def test_rules_see_the_tags_of_the_draft_s_keys(tmp_path: Path) -> None:
+    log = burst(5, key="team-a")
+    log.request(30.0, [log.answer("cloud/large")], key="team-b")
+    keys = (
+        "keys: [{name: team-a, key: 0123456789abcdef0123, tags: [search]}, {name: team-b, key: fedcba98765432100000}]"
+    )
+    rules = "[{when: {tag: search}, use: cheap/small}]"
+    draft = config(f"  chat: {{targets: [cloud/large, cheap/small], rules: {rules}}}", more=keys)
+    tally = drafted(log, tmp_path, draft)
+    assert {name: of.answered for name, of in tally.by_target.items()} == {"cloud/large": 1, "cheap/small": 5}
+
+
+def test_a_rule_s_priority_says_how_long_is_waited(tmp_path: Path) -> None:
+    log = burst(4, every=0.0)
+    log.rows = [row._replace(key="night") for row in log.rows]
+    route = "targets: [{target: cloud/large, concurrency: 1}]"
+    queue = "queue: {size: 20, wait: 1s, priorities: {low: {wait: 30s}}}"
+    for rules, served in (("[]", 1), ("[{when: {key: night}, set: {priority: low}}]", 4)):
+        said = f", rules: {rules}" if rules != "[]" else ""
+        assert drafted(Log(log.rows), tmp_path, config(f"  chat: {{{route}, {queue}{said}}}")).served == served

@@ -182,7 +182,7 @@ def test_no_budget_is_ever_overspent_and_the_same_comes_of_it_each_time(
 ) -> None:
     log = Log()
     for at, key, tags, target, size, output, failure in sorted(made, key=lambda one: float(one[0])):
-        usage = {"usage": Usage(size, output)}
+        usage: dict[str, Any] = {"usage": Usage(size, output)}
         attempts = [log.answer(target, **usage)] if failure is None else [log.failure(target, failure)]
         log.request(at, attempts, key=key, tags=tags)
     named = {name: _said(one) for name, one in of.items()}

@@ -40,7 +40,7 @@ SET = Table(
         *_CONDITIONS,
         Key("strategy", Choice(ASKABLE), "As of the route."),
         Key("task", WORD, "For `fallback_by_task`."),
-        Key("priority", Choice(PRIORITIES), "For `score`."),
+        Key("priority", Choice(PRIORITIES), "For the queue and for `score`, whatever the request says."),
     ),
 )
 WHEN = Table(
@@ -49,7 +49,7 @@ WHEN = Table(
         Key("priority", Choice(PRIORITIES), "As the request says it; normal where it does not."),
         Key("task", WORD, "Likewise."),
         Key("agent", WORD, "Likewise."),
-        Key("tag", WORD, "One of its tags."),
+        Key("tag", WORD, "One of its tags, or of those of its key."),
         Key("key", WORD, "The name of the caller's key."),
         Key("tokens", Span(), "Estimated tokens of input."),
         Key("output", Span(), "Tokens that it asks for at most; one that does not say is not meant."),

@@ -89,7 +89,7 @@ _QUEUE = Table(
         Key(
             "priorities",
             Table("priorities", tuple(_class(name) for name in WEIGHTS)),
-            "A request has the priority that it says (docs/choosing.md), else normal.",
+            "A request has the priority that a rule says (`set`), else its own (docs/choosing.md), else normal.",
         ),
     ),
 )

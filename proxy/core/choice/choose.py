@@ -201,6 +201,8 @@ def _used(policy: Policy, asked: Asked, place: int | None) -> tuple[Group, str, 
     if place is not None:
         rule = policy.rules[place]
         wish = wish.along(rule.set)
+        if rule.set.priority:  # not for the caller to say then: it is about others' requests, too
+            wish = wish._replace(priority=rule.set.priority)
         if rule.use in policy.groups:
             group = policy.groups[rule.use]
         elif rule.use in STRATEGIES:

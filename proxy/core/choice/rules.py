@@ -34,6 +34,12 @@ def first_that_holds(rules: Sequence[Rule], asked: Asked, hour: int) -> int | No
     return None
 
 
+def priority_of(rules: Sequence[Rule], asked: Asked, hour: int) -> str:
+    """In the queue: by the rule that holds, whose word is the operator's, else as the request says; empty: normal."""
+    place = first_that_holds(rules, asked, hour)
+    return ("" if place is None else rules[place].set.priority) or asked.wish.priority
+
+
 def holds(when: When, asked: Asked, hour: int) -> bool:
     """All that it says is so."""
     facts, wish = asked.facts, asked.wish

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -105,6 +105,11 @@ def _least(one: Any, other: Any) -> Any:
 
 def _most(one: Any, other: Any) -> Any:
     return other if one is None else one if other is None else max(one, other)
+
+
+def with_tags(wish: Wish, tags: Iterable[str]) -> Wish:
+    """And these tags: those of the caller's key count with its own."""
+    return wish._replace(tags=wish.tags.union(tags)) if tags else wish
 
 
 class Unclear(ValueError):

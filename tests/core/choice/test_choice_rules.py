@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.core.choice.facts import Facts
+from proxy.core.choice.measured import Measured
 from proxy.core.choice.policy import Group, Member, Policy, Rule, When
 from proxy.core.choice.ranking import Seen
-from proxy.core.choice.rules import Asked, contradiction, covers, flaws, holds
+from proxy.core.choice.rules import Asked, contradiction, covers, flaws, holds, priority_of
 from proxy.core.choice.wish import Wish
 from proxy.core.route import Route
 from tests.core.choice.choices import asked, chosen, names, route, target
@@ -141,3 +142,19 @@ def test_what_is_called_unreachable_or_contradictory_never_holds(one: When, othe
 def test_a_pattern_is_no_expression() -> None:
     assert not holds(When(model_matches="gpt-[0-9]"), Asked(Facts(1, model="gpt-4")), 0)
     assert holds(When(model_matches="gpt-[0-9]"), Asked(Facts(1, model="gpt-[0-9]")), 0)
+
+
+def test_the_priority_that_a_rule_sets_counts_and_not_the_request_s() -> None:
+    rules = (Rule(When(tag="night"), set=Wish(priority="low")), Rule(When(tag="x"), "cheapest"))
+    assert priority_of(rules, ASKED, 12) == "low"
+    assert priority_of(rules[1:], ASKED, 12) == "high"
+    assert priority_of((), Asked(Facts(1)), 12) == ""
+
+
+def test_score_goes_by_the_priority_that_a_rule_sets() -> None:
+    """What costs more is quicker here, and comes first for those in a hurry."""
+    dear, cheap = target("q/m", price="30/30"), target("c/m", price="1/1")
+    seen = Seen(measured={"q/m": Measured(first=0.2), "c/m": Measured(first=3.0)})
+    for rule, request, first in (("high", "low", "q/m"), ("low", "high", "c/m")):
+        which = route(dear, cheap, strategy="score", rules=(Rule(When(), set=Wish(priority=rule)),))
+        assert names(chosen(which, asked(wish=Wish(priority=request)), seen))[0] == first
