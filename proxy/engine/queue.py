@@ -18,7 +18,7 @@ from proxy.core.health import Health
 from proxy.core.limiting.departures import Departures
 from proxy.core.limiting.fair import Fair, Ticket
 from proxy.core.limiting.meter import Meter
-from proxy.core.limiting.values import NORMAL, Queue
+from proxy.core.limiting.values import Queue
 from proxy.engine.lane import Lane
 from proxy.engine.scopes import Held, Scope
 
@@ -95,8 +95,7 @@ class Waiting:
             return DRAINING
         before = self._turned if exchange is self.called else None
         if before is None:
-            wish = exchange.request.wish
-            priority = (wish.priority if wish is not None else "") or NORMAL
+            priority = exchange.priority
             class_ = queue.of(priority)
             held.until = min(held.until, now + class_.wait)
             if now + opens > held.until:
