@@ -57,7 +57,8 @@ def undated(parts: Sequence[tuple[float, int, float]], window: float, by: float)
 
 def reward(ucb: Ucb, *, served: bool, seconds: float, cost: float | None, quality: float | None = None) -> float:
     """Of one attempt, in [0, 1]: 0 for a failure; else the better the quicker and cheaper, and the better the target's
-    answers have been. A cost that nobody knows counts as a half, a quality that nobody knows not at all."""
+    answers have been. A cost that nobody knows counts as a half, a quality that nobody knows not at all. Where nothing
+    has any weight, an answer is an answer."""
     if not served:
         return 0.0
     cheap = 0.5 if cost is None else COST / (COST + cost)
@@ -65,7 +66,7 @@ def reward(ucb: Ucb, *, served: bool, seconds: float, cost: float | None, qualit
     total = ucb.success + ucb.latency + ucb.cost
     if quality is not None:
         parts, total = parts + ucb.quality * quality, total + ucb.quality
-    return parts / total
+    return parts / total if total > 0 else 1.0
 
 
 def by_bound(names: Sequence[str], trials: Mapping[str, Trials], ucb: Ucb, now: float) -> list[str]:

@@ -13,6 +13,8 @@ from proxy.core.ability import CAPABILITIES
 ASKABLE = ("order", "weighted", "least_latency", "least_busy", "cheapest", "score", "ucb", "fallback_by_task")
 """Strategies that a request may ask for: `custom` is the operator's."""
 PRIORITIES = ("high", "normal", "low")
+MOST_TOKENS = 1_000_000_000
+"""Of a context: no model takes as many."""
 MOST_NAMES, LONGEST = 100, 256
 """Names in one list, characters of one."""
 MOST_TAGS, LONGEST_LABEL = 16, 64
@@ -149,6 +151,8 @@ def wish_of_header(text: str) -> Wish:
     said: dict[str, Any] = {}
     for part in text.split(","):
         word, equals, value = (piece.strip() for piece in part.partition("="))
+        if word in said and word in _READERS:
+            raise Unclear(word, f"'{word}' stands there twice.")
         if word:
             said[word] = _plain(word, value) if equals else True
     return wish_of(said)
@@ -185,7 +189,7 @@ def _money(value: object) -> Decimal:
 
 def _whole(value: object) -> int:
     number = _number(value)
-    if number != int(number):
+    if number != int(number) or number > MOST_TOKENS:
         raise ValueError
     return int(number)
 
@@ -245,7 +249,7 @@ _READERS: dict[str, _Reader] = {
     "max_cost": _Reader(_money, "US dollars for this request"),
     "max_latency_ms": _Reader(lambda value: _number(value) / 1000, "a positive number of milliseconds"),
     "min_speed": _Reader(_number, "a positive number of tokens a second"),
-    "context": _Reader(_whole, "a positive number of tokens"),
+    "context": _Reader(_whole, "a positive number of tokens, at most 1,000,000,000"),
     "capabilities": _Reader(_capabilities, f"some of {', '.join(CAPABILITIES)}", True),
     "exclude": _Reader(_names, _LIST, True),
     "only": _Reader(_names, _LIST, True),
