@@ -5,11 +5,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from proxy.core.key import Key, Known
 from proxy.state.keys import COLUMNS, key_of
 from proxy.state.state import State
 
+_CHANGED = f"SELECT {COLUMNS} FROM keys WHERE change > ? ORDER BY made, change"
 REREAD = 0.1
 """Seconds between two looks into the database because of a key that is not known."""
 
@@ -21,8 +23,8 @@ class KeyTable:
     """
 
     def __init__(self, state: State, clock: Callable[[], float] = time.monotonic) -> None:
-        self.some = False
-        """There are keys, or were: from then on every caller needs one."""
+        self.some = True
+        """There are keys, or were, or nobody knows since they cannot be read: every caller needs one."""
         self.by_digest: dict[bytes, Known] = {}
         self.by_name: dict[str, Key] = {}
         """What the newest secret of each may do, also of those that are not good any more."""
@@ -31,6 +33,8 @@ class KeyTable:
         self._state = state
         self._clock = clock
         self._change = 0
+        self._file = 0
+        """Which one was read; 0: none yet."""
         self._reread = 0.0
         self._used: set[bytes] = set()
         self.refresh()
@@ -52,7 +56,11 @@ class KeyTable:
 
     def refresh(self) -> None:
         """Read what has changed in the database."""
-        found = self._state.rows(f"SELECT {COLUMNS} FROM keys WHERE change > ? ORDER BY made, change", self._change)
+        found = self._state.read(_CHANGED, self._change)
+        if found is not None and self._file != self._state.files:
+            found = self._anew()
+        if found is None:
+            return
         names: dict[str, None] = {}
         for digest, name, terms, until, why, change in found:
             self.some = True
@@ -68,6 +76,19 @@ class KeyTable:
                 names[name] = None
         if names:
             self.on_change(names)
+
+    def _anew(self) -> list[tuple[Any, ...]] | None:
+        """It is the first file, or another one: a key that does not stand in it is not good."""
+        found = self._state.read(_CHANGED, 0)
+        if found is None:
+            return None
+        if not self._file:
+            self.some = False
+        self._file, self._change = self._state.files, 0
+        there = {row[0] for row in found}
+        for digest in self.by_digest.keys() - there:
+            del self.by_digest[digest]
+        return found
 
     def note_use(self, now: float) -> None:
         """Put on record which of them were seen since the last time. `now` in Unix time."""

@@ -124,8 +124,8 @@ def test_a_key_that_is_not_known_is_looked_for_at_once_but_guessing_does_not_kee
         now = [100.0]
         table = KeyTable(state, lambda: now[0])
         looks: list[object] = []
-        rows = state.rows
-        state.rows = lambda *given: looks.append(given) or rows(*given)  # type: ignore[func-returns-value,method-assign]
+        read = state.read
+        state.read = lambda *given: looks.append(given) or read(*given)  # type: ignore[func-returns-value,method-assign]
         secret = keys.digest(keys.add(db, FULL, None, NOW))
         assert table.find(secret) is not None
         for guess in range(100):
@@ -167,14 +167,15 @@ def test_ten_thousand_keys_are_read_as_their_changes_are(db: sqlite3.Connection,
         table = KeyTable(state)
         assert len(table.by_digest) == len(table.by_name) == 10_000
         seen: list[int] = []
-        rows = state.rows
+        read = state.read
 
         def counted(query: str, *values: object) -> list[tuple[object, ...]]:
-            found = rows(query, *values)
+            found = read(query, *values)
+            assert found is not None
             seen.append(len(found))
             return found
 
-        state.rows = counted  # type: ignore[method-assign]
+        state.read = counted  # type: ignore[method-assign]
         table.refresh()
         keys.revoke(db, "k77", NOW)
         table.refresh()
@@ -194,3 +195,72 @@ def test_a_key_whose_terms_are_not_understood_is_not_good(db: sqlite3.Connection
         assert table.some
 
     with_state(path, story)
+
+
+def test_keys_that_cannot_be_read_let_nobody_in(db: sqlite3.Connection, path: Path) -> None:
+    """A database that is damaged is not one without keys."""
+    said: list[str] = []
+
+    def say(level: str, name: str, /, **fields: object) -> None:
+        said.append(name)
+
+    async def main() -> None:
+        state = State(path, say)
+        db.execute("ALTER TABLE keys RENAME TO hidden")
+        table = KeyTable(state)
+        unknown = table.some
+        assert unknown and "state.unreadable" in said
+        db.execute("ALTER TABLE hidden RENAME TO keys")
+        table.refresh()
+        unknown = table.some
+        assert not unknown, "it can be read now, and there are none"
+        good = keys.digest(keys.add(db, FULL, None, NOW))
+        table.refresh()
+        db.execute("ALTER TABLE keys RENAME TO hidden")
+        table.refresh()
+        assert table.some and table.find(good) is not None, "what is known stays known"
+        await state.close()
+
+    asyncio.run(main())
+
+
+def test_another_file_in_its_place_is_the_one_that_counts(db: sqlite3.Connection, path: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def say(level: str, name: str, /, **fields: object) -> None:
+        said.append(name)
+
+    def move(source: Path, to: Path) -> None:
+        for end in ("", "-wal", "-shm"):
+            if (there := source.with_name(source.name + end)).exists():
+                there.rename(to.with_name(to.name + end))
+
+    lost, kept = (keys.digest(keys.add(db, Key(name), None, NOW)) for name in ("lost", "kept"))
+    with closing(sqlite3.connect(tmp_path / "backup.db")) as backup:
+        db.backup(backup)
+        backup.execute("DELETE FROM keys WHERE name = 'lost'")
+        backup.commit()
+
+    async def main() -> None:
+        state = State(path, say)
+        table = KeyTable(state)
+        assert table.find(lost) is not None and table.find(kept) is not None
+        move(path, tmp_path / "away.db")
+        table.refresh()
+        table.refresh()
+        assert said == ["state.gone"], "it is said once"
+        assert table.find(kept) is not None and table.some
+        move(tmp_path / "backup.db", path)
+        table.refresh()
+        assert said == ["state.gone", "state.replaced"]
+        assert table.find(lost) is None and table.find(kept) is not None
+        with closing(open_database(path, busy=1.0)) as fresh:
+            added = keys.digest(keys.add(fresh, Key("added"), None, NOW))
+        table.refresh()
+        assert table.find(added) is not None
+        state.keep("speed", {"a": b"1"})
+        await state.written()
+        assert state.learnt("speed") == {"a": b"1"}, "it is written there too"
+        await state.close()
+
+    asyncio.run(main())
