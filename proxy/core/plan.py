@@ -170,7 +170,34 @@ def nothing_left(route: Route, plan: Plan, now: float) -> Failure:
     soonest = min(plan.skipped, key=lambda s: s.until)
     wait = max(soonest.until - now, 0.001)
     kind = soonest.cause or FailureKind.RATE_LIMITED
-    return Failure(kind, f"every target of route '{route.name}' asked for time", retry_after=wait)
+    reasons = [f"{s.target.name}: {words(s.standing, s.cause, s.until - now)}" for s in plan.skipped]
+    reasons += [f"{name}: not configured" for name, _ in route.missing]
+    more = f"; and {len(reasons) - TOLD} more" if len(reasons) > TOLD else ""
+    told = f"No target of route '{route.name}' can be asked now: {'; '.join(reasons[:TOLD])}{more}."
+    return Failure(kind, told, retry_after=wait, ours=True)
+
+
+_CAUSES = {
+    FailureKind.QUOTA: "key exhausted",
+    FailureKind.KEY_REFUSED: "key refused",
+}
+
+
+def words(stands: Standing, cause: FailureKind | None, wait: float) -> str:
+    """A target's standing, for a reader. `wait`: seconds."""
+    why = "" if cause is None else f" ({_CAUSES.get(cause, cause.value)})"
+    when = f" for {max(wait, 0.0):,.0f} s" if wait < inf else ""
+    match stands:
+        case Standing.COOLING:
+            return f"cooling{when}{why}"
+        case Standing.OPEN:
+            return f"circuit open{when}{why}"
+        case Standing.PROBING:
+            return f"being probed{why}"
+        case Standing.SPENT:
+            return f"its limits are used up{when}"
+        case _:
+            return stands.name.lower()
 
 
 def vectors_of(route: Route) -> Route:

@@ -44,6 +44,8 @@ def test_a_target_that_asked_for_time_is_not_asked_even_when_nothing_else_is_lef
     told = nothing_left(ROUTE, made, NOW + 1)
     assert told.kind is FailureKind.RATE_LIMITED
     assert told.retry_after == 8.0
+    waits = "x/a: cooling for 29 s (rate_limited); y/b: cooling for 8 s (rate_limited)"
+    assert told.message == f"No target of route '{ROUTE.name}' can be asked now: {waits}."
 
 
 def test_half_an_answer_may_be_gone_on_with_by_a_target_that_is_not_well_but_not_by_one_that_asked_for_time() -> None:

@@ -17,7 +17,7 @@ from proxy.core.choice.sifting import LeftOut, sift
 from proxy.core.choice.wish import NONE, Wish
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.health import WELL, Health, Standing, standing
-from proxy.core.plan import TOLD, Plan, absent, among, asked_for_time, nothing_left
+from proxy.core.plan import TOLD, Plan, absent, among, asked_for_time, nothing_left, words
 from proxy.core.route import Route, Target
 
 __all__ = [
@@ -130,6 +130,8 @@ class Shortlist:
         if self._behind or self._spent:
             # Those that would not give all that is asked come after the others; last those whose limits are used up.
             order.sort(key=lambda name: (name in self._spent, name in self._behind))
+        if len(order) > len(self._names):
+            order = list(dict.fromkeys(order))  # a target that stands in several groups is asked once
         if self._policy.prefer_other_backend:
             order = _other_backends(order, self._names)
         targets = tuple([self._names[name] for name in order])
@@ -265,12 +267,6 @@ def refused(route: Route, choice: Choice, now: float) -> Failure:
     return Failure(FailureKind.UNSUPPORTED, message, code="no_target_fits")
 
 
-_CAUSES = {
-    FailureKind.QUOTA: "key exhausted",
-    FailureKind.KEY_REFUSED: "key refused",
-}
-
-
 def asked_to_wait(choice: Choice, now: float) -> tuple[Failure, ...]:
     """What targets that are not asked before their time said last, and those that stand at a limit of ours: when all
     others fail, the best answer may be to come back when one of these is due."""
@@ -280,20 +276,3 @@ def asked_to_wait(choice: Choice, now: float) -> tuple[Failure, ...]:
         if one.until < inf
     )
     return asked_for_time(choice.plan, now) + closed
-
-
-def words(stands: Standing, cause: FailureKind | None, wait: float) -> str:
-    """A target's standing, for a reader."""
-    why = "" if cause is None else f" ({_CAUSES.get(cause, cause.value)})"
-    when = f" for {max(wait, 0.0):,.0f} s" if wait < inf else ""
-    match stands:
-        case Standing.COOLING:
-            return f"cooling{when}{why}"
-        case Standing.OPEN:
-            return f"circuit open{when}{why}"
-        case Standing.PROBING:
-            return f"being probed{why}"
-        case Standing.SPENT:
-            return f"its limits are used up{when}"
-        case _:
-            return stands.name.lower()

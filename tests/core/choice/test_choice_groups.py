@@ -50,6 +50,13 @@ def test_who_is_idle_in_an_inner_group_is_looked_at_with_each_request() -> None:
     assert names(chosen(which, seen=Seen(busy=busy.__getitem__)))[0] == "a/1"
 
 
+def test_a_target_that_stands_in_several_groups_is_asked_once() -> None:
+    a, b = target("a/m"), target("b/m")
+    inner = Group("g", (Member("a/m"), Member("b/m")), "cheapest")
+    top = Group("", (Member("a/m"), Member("g", group=inner), Member("b/m")))
+    assert names(chosen(Route("r", (a, b), policy=Policy(top, {"g": inner})))) == ["a/m", "b/m"]
+
+
 def test_a_failing_group_comes_last_by_its_first_target() -> None:
     which = grouped("least_latency")
     ill = Seen(measured={"a/1": Measured(first=0.1, in_a_row=1, failed_at=0.0), "b/1": Measured(first=9.0)})
