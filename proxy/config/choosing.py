@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from proxy.config.check import OUTSIDE, Found
 from proxy.config.policy import names_of, rule_of
 from proxy.config.problem import Problem, nearest, one_of, shown
+from proxy.core.choice.flaws import flaws
 from proxy.core.choice.policy import STRATEGIES
-from proxy.core.choice.rules import flaws
 
 
 def problems(route: Found, path: str) -> Iterator[Problem]:
@@ -138,10 +138,16 @@ def _whole(found: Found) -> bool:
 def _tasks(route: Found, known: Iterable[str], path: str) -> Iterator[Problem]:
     tasks = route.get("tasks")
     for task, names in (tasks.value if tasks else {}).items():
-        for i, name in enumerate(names.value if names else ()):
+        seen: set[str] = set()
+        for i, item in enumerate(names.value if names else ()):
+            name = item.get("name") if item is not None and isinstance(item.value, dict) else item
+            here = f"{path}.tasks.{task}[{i}]"
             if name is not None and name.value not in known:
-                message = _unknown("target or group", name, tuple(known))
-                yield Problem(name.mark, f"{path}.tasks.{task}[{i}]", message)
+                yield Problem(name.mark, here, _unknown("target or group", name, tuple(known)))
+            elif name is not None and name.value in seen:
+                yield Problem(name.mark, here, f"{shown(name.value)} stands there twice")
+            elif name is not None:
+                seen.add(name.value)
 
 
 def _unknown(what: str, name: Found, known: tuple[str, ...]) -> str:

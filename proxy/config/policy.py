@@ -19,8 +19,9 @@ KEYS = (
 
 
 def policy_of(plain: Plain) -> Policy | None:
-    """Of a route; `None` where it says nothing of it."""
-    if plain.keys().isdisjoint(KEYS):
+    """Of a route; `None` where it says nothing of it. Weights matter to requests that ask for `weighted`."""
+    weighs = any(isinstance(item, dict) and "weight" in item for item in plain["targets"])
+    if plain.keys().isdisjoint(KEYS) and not weighs:
         return None
     said = plain.get("groups", {})
     groups: dict[str, Group] = {}
@@ -29,6 +30,7 @@ def policy_of(plain: Plain) -> Policy | None:
     top = _made("", plain, said, groups)
     inside = frozenset(_names(top))
     extra = any(name not in inside for name in names_of(plain))
+    tasks: Plain = plain.get("tasks", {})
     return Policy(
         top,
         MappingProxyType(groups),
@@ -36,14 +38,24 @@ def policy_of(plain: Plain) -> Policy | None:
         tuple(rule_of(rule) for rule in plain.get("rules", ())),
         Weights(**plain.get("score", {})),
         Ucb(**plain.get("ucb", {})),
-        MappingProxyType({task: tuple(names) for task, names in plain.get("tasks", {}).items()}),
+        MappingProxyType({task: tuple(name_in(item) for item in items) for task, items in tasks.items()}),
         plain.get("custom", ""),
         plain.get("prefer_other_backend", False),
         plain.get("exclude_failed"),
         plain.get("sticky", False),
         plain.get("warm") == "only",
         extra,
+        MappingProxyType({task: found for task, items in tasks.items() if (found := tuple(_weights(items)))}),
     )
+
+
+def name_in(item: str | Plain) -> str:
+    """Of an item of `tasks`."""
+    return item if isinstance(item, str) else item["name"]
+
+
+def _weights(items: list[Any]) -> Iterator[tuple[str, float]]:
+    return ((item["name"], float(item["weight"])) for item in items if not isinstance(item, str) and "weight" in item)
 
 
 def _group(name: str, said: Plain, made: dict[str, Group]) -> Group:

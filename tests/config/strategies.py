@@ -76,7 +76,7 @@ conditions: dict[str, Drawn] = {
     "min_speed": st.none() | st.integers(1, 1000),
     "context": st.integers(1, 10**6),
     "capabilities": st.lists(st.sampled_from(["tools", "vision", "reasoning"]), min_size=1, unique=True),
-    "exclude": st.just(["a", "b/m"]),
+    "exclude": st.just(["c", "b/m"]),
     "only": st.just(["a"]),
     "free": st.booleans(),
     "local_only": st.booleans(),

@@ -22,6 +22,9 @@ routes:
 """
 
 
+T = "targets: [a/x, b/y]"
+
+
 def read(*lines: str) -> Config | Problems:
     return load(HEAD + "".join(f"    {line}\n" for line in lines), {}, "routes.yaml", lambda _path: "x")
 
@@ -85,12 +88,19 @@ def test_everything_that_can_be_said_becomes_a_policy() -> None:
     assert (policy.prefer_other_backend, policy.exclude_failed, policy.sticky, policy.extra) == (True, 1800, True, True)
 
 
+def test_a_task_may_have_an_order_or_weights_and_weights_alone_are_a_policy() -> None:
+    policy = good(T, "tasks: {t: [{name: a/x, weight: 3}, {name: b/y}], u: [b/y]}").routes["r"].policy
+    assert policy is not None
+    assert policy.tasks == {"t": ("a/x", "b/y"), "u": ("b/y",)}
+    assert policy.task_weights == {"t": (("a/x", 3.0),)}
+    weighed = good("targets: [{target: a/x, weight: 3}, b/y]").routes["r"].policy
+    assert weighed is not None
+    assert (weighed.top.strategy, [member.weight for member in weighed.top.members]) == ("order", [3.0, 1.0])
+
+
 def test_what_stands_in_several_places_has_the_settings_of_the_first() -> None:
     route = good("targets: [{target: a/x, concurrency: 4}]", "groups: {g: {targets: [a/x, b/x]}}").routes["r"]
     assert [(target.name, target.concurrency) for target in route.targets] == [("a/x", 4), ("b/x", None)]
-
-
-T = "targets: [a/x, b/y]"
 
 
 @pytest.mark.parametrize(
@@ -116,6 +126,9 @@ T = "targets: [a/x, b/y]"
         ([T, 'rules: [{when: {tokens: "9-3"}, use: a/x}]'], "can never hold: `tokens` has nothing between"),
         ([T, 'rules: [{when: {tokens: "many"}, use: a/x}]'], 'numbers like ">8000"'),
         ([T, 'rules: [{when: {hour: "25-3"}, use: a/x}]'], 'hours of a day like "8-18"'),
+        ([T, "tasks: {t: [{name: a/z, weight: 2}]}"], 'tasks.t[0]: unknown target or group "a/z"'),
+        ([T, "tasks: {t: [a/x, {name: a/x}]}"], 'tasks.t[1]: "a/x" stands there twice'),
+        ([T, "tasks: {t: [{name: a/x, weight: 0}]}"], "1 to 1000000"),
         ([T, "tasks: {t: [a/z]}"], 'tasks.t[0]: unknown target or group "a/z"'),
         ([T, "require: {max_cost: -1}"], "US dollars (0 or more)"),
         ([T, "ucb: {exploration: 0}"], "a positive number"),

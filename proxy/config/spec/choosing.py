@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.config.spec.numbers import Dollars, Duration, Hours, Positive, Rate, Share, Span, Whole
 from proxy.config.spec.scalars import Choice, Flag, Text
-from proxy.config.spec.shapes import Key, ListOf, MapOf, Table, Type
+from proxy.config.spec.shapes import Either, Key, ListOf, MapOf, Table, Type
 from proxy.core.ability import CAPABILITIES
 from proxy.core.choice.policy import STRATEGIES, Group, Policy, Ucb, Weights
 from proxy.core.choice.wish import ASKABLE, PRIORITIES
@@ -102,6 +102,16 @@ STRATEGY = Key(
     "order",
 )
 WEIGHT = Key("weight", Whole(1, 1_000_000), "Its share, for `weighted`.", 1)
+TASK = Either(
+    WORD,
+    Table(
+        "a target or group",
+        (
+            Key("name", WORD, "A target or a group of this route.", required=True),
+            Key("weight", Whole(1, 1_000_000), "Those that have one take turns by it, before the others."),
+        ),
+    ),
+)
 GROUP = Key("group", NAME, "A group of this route instead of a target.")
 
 
@@ -119,7 +129,11 @@ def choosing(target: Type) -> tuple[Key, ...]:
         Key("groups", MapOf("groups", NAME, group), "Targets that stand in one place, in an order of their own."),
         Key("require", REQUIRE, "Conditions that targets must meet, for every request."),
         Key("rules", ListOf("rules", RULE), "The first one that holds says what is used, before the strategy."),
-        Key("tasks", MapOf("tasks", WORD, _NAMES), "For `fallback_by_task`: targets or groups that come first."),
+        Key(
+            "tasks",
+            MapOf("tasks", WORD, ListOf("names", TASK, least=1)),
+            "For `fallback_by_task`: targets or groups that come first.",
+        ),
         Key("score", SCORE, "The weights of `score`."),
         Key("ucb", UCB, "How `ucb` learns."),
         Key(

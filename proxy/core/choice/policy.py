@@ -106,6 +106,8 @@ class Policy:
     """Only targets that can answer at once: no model that would have to be loaded."""
     extra: bool = False
     """Some targets of the route stand only in groups that rules or tasks name."""
+    task_weights: Mapping[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
+    """Those of `tasks` that take turns, before the others."""
 
     @property
     def strategies(self) -> frozenset[str]:

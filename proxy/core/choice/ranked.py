@@ -54,6 +54,7 @@ class Ranked(NamedTuple):
         return [name for entry in entries for name in entry.targets]
 
     def turned(self, turn: Turn) -> list[str]:
-        """The targets in the order of this turn."""
+        """The targets in the order of this turn; after them those of entries that have no turn."""
         by_name = {entry.name: entry for entry in self.entries}
-        return [name for entry in turn.order for name in by_name[entry].targets]
+        entries = [by_name.pop(name) for name in turn.order]
+        return [name for entry in (*entries, *by_name.values()) for name in entry.targets]

@@ -166,12 +166,19 @@ class Ranker:
             case "ucb":
                 return Ranked(self._bounded(entries, self.policy.ucb))
             case "fallback_by_task":
-                first = self.policy.tasks.get(self.task, ())
-                return Ranked(sorted(entries, key=lambda entry: _place(first, entry)))
+                return self._by_task(group, entries)
             case "custom":
                 return Ranked(self._as_custom_says(entries))
             case _:
                 return Ranked(entries)
+
+    def _by_task(self, group: Group, entries: list[Entry]) -> Ranked:
+        """Those first that take turns by weight, then the others that are named, then the rest as written."""
+        first = self.policy.tasks.get(self.task, ())
+        entries = sorted(entries, key=lambda entry: _place(first, entry))
+        weights = dict(self.policy.task_weights.get(self.task, ()))
+        turns = tuple((one.name, weights[one.name]) for one in entries if one.name in weights)
+        return Ranked(entries, ring=ring(f"{group.name} {self.task}", turns)) if turns else Ranked(entries)
 
     def _quickest(self, entries: list[Entry]) -> Ranked:
         """The better of two that are drawn comes first (Mitzenmacher 2001: nearly as good as the best of all, and no

@@ -1,10 +1,9 @@
-"""Rules of a route: which of them holds for a request, and what is wrong with them among themselves. Nothing that
-stands in a configuration is executed."""
+"""Rules of a route: which of them holds for a request. Nothing that stands in a configuration is executed."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import translate
 from functools import lru_cache
 from typing import NamedTuple
@@ -53,9 +52,9 @@ def holds(when: When, asked: Asked, hour: int) -> bool:
         or (tokens is not None and not _within(tokens, facts.tokens))
         or (output is not None and not _within(output, facts.output))
         or (has and not has <= facts.needs)
-        or (hours is not None and not _in_hours(hours, hour))
-        or (model and not _like(model, facts.model))
-        or (header and not all(_has(asked.headers, name, like) for name, like in header))
+        or (hours is not None and not in_hours(hours, hour))
+        or (model and not like(model, facts.model))
+        or (header and not all(_has(asked.headers, name, pattern) for name, pattern in header))
     )
 
 
@@ -63,12 +62,14 @@ def _within(span: tuple[float, float], value: float | None) -> bool:
     return value is not None and span[0] <= value <= span[1]
 
 
-def _in_hours(span: tuple[int, int], hour: int) -> bool:
+def in_hours(span: tuple[int, int], hour: int) -> bool:
+    """From the first until the second begins, past midnight where that is less."""
     start, end = span
     return start <= hour < end if start <= end else hour >= start or hour < end
 
 
-def _like(pattern: str, text: str) -> bool:
+def like(pattern: str, text: str) -> bool:
+    """`*` stands for any number of characters."""
     return _pattern(pattern).match(text) is not None
 
 
@@ -78,62 +79,6 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(translate(text.replace("[", "[[]").replace("?", "[?]")))
 
 
-def _has(headers: Mapping[bytes, bytes], name: str, like: str) -> bool:
+def _has(headers: Mapping[bytes, bytes], name: str, pattern: str) -> bool:
     value = headers.get(name.encode())
-    return value is not None and _like(like, value.decode("latin-1"))
-
-
-# At load ---------------------------------------------------------------------------------------------------------
-
-
-def flaws(rules: Sequence[Rule]) -> Iterator[tuple[int, str]]:
-    """Rules that can never be used: (place, why)."""
-    for place, rule in enumerate(rules):
-        if not rule.use and rule.set is NONE:
-            yield place, "says neither `use` nor `set`"
-        own = contradiction(rule.when)
-        if own:
-            yield place, f"can never hold: {own}"
-            continue
-        for before in range(place):
-            if covers(rules[before].when, rule.when):
-                yield place, f"is never reached: rule {before + 1} holds whenever this one does"
-                break
-
-
-def contradiction(when: When) -> str:
-    """Why it can never hold; empty: it can."""
-    for name, span in (("tokens", when.tokens), ("output", when.output)):
-        if span is not None and span[0] > span[1]:
-            return f"`{name}` has nothing between its bounds"
-    if when.hour is not None and when.hour[0] == when.hour[1]:
-        return "`hour` begins when it ends"
-    return ""
-
-
-def covers(one: When, other: When) -> bool:
-    """Whenever `other` holds, so does `one` (where that can be seen; a pattern covers only itself)."""
-    words = (
-        (one.priority, other.priority),
-        (one.task, other.task),
-        (one.agent, other.agent),
-        (one.tag, other.tag),
-        (one.key, other.key),
-        (one.model_matches, other.model_matches),
-    )
-    return (
-        all(not mine or mine == theirs for mine, theirs in words)
-        and _spans(one.tokens, other.tokens)
-        and _spans(one.output, other.output)
-        and one.has <= other.has
-        and (one.hour is None or (other.hour is not None and _hours(other.hour) <= _hours(one.hour)))
-        and set(one.header) <= set(other.header)
-    )
-
-
-def _spans(one: tuple[float, float] | None, other: tuple[float, float] | None) -> bool:
-    return one is None or (other is not None and one[0] <= other[0] and other[1] <= one[1])
-
-
-def _hours(span: tuple[int, int]) -> set[int]:
-    return {hour for hour in range(24) if _in_hours(span, hour)}
+    return value is not None and like(pattern, value.decode("latin-1"))

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.core.choice.facts import Facts
+from proxy.core.choice.flaws import contradiction, covers, flaws, together_cover
 from proxy.core.choice.measured import Measured
 from proxy.core.choice.policy import Group, Member, Policy, Rule, When
 from proxy.core.choice.ranking import Seen
-from proxy.core.choice.rules import Asked, contradiction, covers, flaws, holds, priority_of
+from proxy.core.choice.rules import Asked, holds, priority_of
 from proxy.core.choice.wish import Wish
 from proxy.core.route import Route
 from tests.core.choice.choices import asked, chosen, names, route, target
@@ -85,6 +86,9 @@ def test_rules_that_are_never_used_are_named() -> None:
         Rule(When(priority="low")),
         Rule(When(), "a"),
         Rule(When(key="k"), "a"),
+        Rule(When(has=frozenset({"embeddings", "tools"})), "a"),
+        Rule(When(key="j"), "a/m", Wish(exclude=frozenset({"a"}))),
+        Rule(When(key="j"), "", Wish(only=frozenset({"a"}), exclude=frozenset({"a"}))),
     ]
     assert dict(flaws(rules)) == {
         1: "is never reached: rule 1 holds whenever this one does",
@@ -92,7 +96,46 @@ def test_rules_that_are_never_used_are_named() -> None:
         3: "can never hold: `hour` begins when it ends",
         4: "says neither `use` nor `set`",
         6: "is never reached: rule 6 holds whenever this one does",
+        7: "can never hold: a request for vectors needs nothing else, and has no `output`",
+        8: "can never hold: `set` leaves out a/m, which it is to use",
+        9: "can never hold: `set` excludes all that it wants",
     }
+
+
+@pytest.mark.parametrize(
+    ("before", "then"),
+    [
+        ([When(priority=word) for word in ("high", "normal", "low")], When(key="k")),
+        ([When(tokens=(0, 8000)), When(tokens=(8001, INF))], When()),
+        ([When(hour=(22, 6)), When(hour=(6, 12)), When(hour=(12, 22))], When(task="t")),
+        ([When(tokens=(0, 10), hour=(0, 24)), When(tokens=(11, INF), priority="low")], When(priority="low")),
+        ([When(model_matches="gpt-*"), When(key="x")], When(model_matches="gpt-4*")),
+    ],
+)
+def test_what_several_rules_leave_nothing_to_is_named(before: list[When], then: When) -> None:
+    rules = [*(Rule(when, "a") for when in before), Rule(then, "b")]
+    assert [place for place, _ in flaws(rules)] == [len(before)]
+    if len(before) > 1:
+        assert list(flaws([*rules[1:]])) == [] or then.model_matches
+
+
+def test_where_something_is_left_nothing_is_named() -> None:
+    """A request that says no output is meant by none of them; an hour and a token are left by the others."""
+    for before, then in (
+        ([When(output=(0, 10)), When(output=(11, INF))], When()),
+        ([When(tokens=(0, 8000)), When(tokens=(8002, INF))], When()),
+        ([When(hour=(22, 6)), When(hour=(7, 22))], When()),
+        ([When(header=(("a", "x*"),)), When(header=(("a", "y*"),))], When(header=(("a", "*"),))),
+    ):
+        assert list(flaws([*(Rule(when, "a") for when in before), Rule(then, "b")])) == []
+
+
+def test_a_hundred_rules_with_bounds_of_all_kinds_are_checked_at_once() -> None:
+    rules = [
+        Rule(When(tokens=(n, 2 * n), output=(n, 3 * n), hour=(n % 24, (n + 5) % 24), key=str(n % 3)), "a")
+        for n in range(1, 100)
+    ]
+    assert list(flaws(rules)) == []
 
 
 spans = st.none() | st.tuples(st.integers(0, 30), st.integers(0, 30))
@@ -109,7 +152,7 @@ whens = st.builds(
     has=st.frozensets(st.sampled_from(["tools", "vision"])),
     hour=st.none() | st.tuples(st.integers(0, 23), st.integers(0, 23)),
     header=st.sampled_from([(), (("x-a", "x"),), (("x-a", "x"), ("x-b", "*"))]),
-    model_matches=st.sampled_from(["", "x*", "y"]),
+    model_matches=st.sampled_from(["", "x*", "y", "*", "*y"]),
 )
 
 
@@ -133,10 +176,18 @@ def request(draw: Any) -> tuple[Asked, int]:
 @given(whens, whens, st.data())
 def test_what_is_called_unreachable_or_contradictory_never_holds(one: When, other: When, data: st.DataObject) -> None:
     what, hour = request(data.draw)
-    if contradiction(other):
+    if contradiction(Rule(other)):
         assert not holds(other, what, hour)
     elif covers(one, other) and holds(other, what, hour):
         assert holds(one, what, hour)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(whens, min_size=2, max_size=5), whens, st.data())
+def test_what_several_are_said_to_cover_they_do(several: list[When], other: When, data: st.DataObject) -> None:
+    what, hour = request(data.draw)
+    if together_cover(several, other) and holds(other, what, hour):
+        assert any(holds(one, what, hour) for one in several)
 
 
 def test_a_pattern_is_no_expression() -> None:

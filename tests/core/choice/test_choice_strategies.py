@@ -17,7 +17,7 @@ from proxy.core.choice.facts import Facts
 from proxy.core.choice.measured import FRESH, Measured, measure
 from proxy.core.choice.policy import Group, Member, Policy, Ucb, Weights
 from proxy.core.choice.ranking import Candidate, Load, Seen
-from proxy.core.choice.rotation import Ring
+from proxy.core.choice.rotation import Ring, Turn
 from proxy.core.choice.score import Part, scores
 from proxy.core.choice.wish import Wish
 from proxy.core.failure import FailureKind
@@ -297,10 +297,32 @@ def test_a_failure_is_worth_nothing_and_quick_and_cheap_is_worth_more() -> None:
 # fallback_by_task, custom, groups and the rest
 
 
+def test_where_nothing_is_worth_anything_answers_are_still_better_than_failures() -> None:
+    nothing = Ucb(success=0, latency=0, cost=0, quality=0)
+    assert reward(nothing, served=True, seconds=1, cost=None, quality=0.5) == 1.0
+    assert reward(nothing, served=False, seconds=1, cost=None) == 0.0
+
+
 def test_a_task_has_its_own_order() -> None:
     which = route(A, B, C, strategy="fallback_by_task", tasks={"code_generation": ("c/m", "b/m")})
     assert names(chosen(which, asked(wish=Wish(task="code_generation")))) == ["c/m", "b/m", "a/m"]
     assert names(chosen(which, asked(wish=Wish(task="analysis")))) == ["a/m", "b/m", "c/m"]
+
+
+def test_a_task_may_have_weights_exact_over_a_window() -> None:
+    """Those with a weight take turns, then come the others that are named, then the rest."""
+    targets = [target(f"{letter}/m") for letter in "abcd"]
+    weights = {"code": (("a/m", 3.0), ("c/m", 1.0))}
+    which = route(*targets, strategy="fallback_by_task", tasks={"code": ("a/m", "c/m", "d/m")}, task_weights=weights)
+    turns: dict[Ring, Turn] = {}
+    orders = []
+    for _ in range(8):
+        choice = chosen(which, asked(wish=Wish(task="code")), Seen(turns=turns))
+        turns.update(choice.turns)
+        orders.append(names(choice))
+    assert Counter(order[0] for order in orders) == {"a/m": 6, "c/m": 2}
+    assert {tuple(order[2:]) for order in orders} == {("d/m", "b/m")}
+    assert names(chosen(which)) == ["a/m", "b/m", "c/m", "d/m"]
 
 
 def test_a_function_of_the_operators_may_order_them() -> None:
