@@ -207,12 +207,9 @@ class Failure(NamedTuple):
 
 
 def most_useful(failures: Iterable[Failure]) -> Failure | None:
-    """The failure to report when all targets failed: the one that helps the caller most, the earliest of equals."""
-    best: Failure | None = None
-    for failure in failures:
-        if best is None or failure.verdict.rank > best.verdict.rank:
-            best = failure
-    return best
+    """The failure to report when all targets failed: the one that helps the caller most. Of equals the first that names
+    what to change in the request (`param`), else the first."""
+    return max(failures, key=lambda failure: (failure.verdict.rank, failure.param is not None), default=None)
 
 
 def wait_named(failures: Iterable[Failure]) -> float | None:

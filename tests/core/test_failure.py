@@ -86,6 +86,14 @@ def test_of_equals_the_first_is_told() -> None:
     assert most_useful([first, second]) is first
 
 
+def test_of_equals_one_that_names_what_to_change_goes_before_one_that_does_not() -> None:
+    """A target without a price is nothing that a caller can mend; a missing `max_tokens` is."""
+    unpriced = Failure(K.UNBOUNDED, "no price", code="price_unknown", ours=True)
+    unsaid, later = (Failure(K.UNBOUNDED, name, param="max_tokens", ours=True) for name in ("one", "two"))
+    assert most_useful([unpriced, unsaid, later]) is unsaid
+    assert most_useful([unsaid, unpriced]) is unsaid
+
+
 def test_the_smallest_named_wait_is_the_earliest_time_worth_trying() -> None:
     waits = [Failure(K.RATE_LIMITED, "", retry_after=wait) for wait in (7.0, None, 3.0)]
     assert wait_named(waits) == 3.0
