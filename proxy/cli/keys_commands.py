@@ -36,8 +36,10 @@ def keys() -> None:
     help="What happens to a request for which too little of a budget is left.  [default: refuse]",
 )
 @click.option("--rpm", type=_AMOUNT, help="Requests a minute.")
+@click.option("--rph", type=_AMOUNT, help="Requests an hour.")
 @click.option("--rpd", type=_AMOUNT, help="Requests a day.")
 @click.option("--tpm", type=_AMOUNT, help="Tokens a minute.")
+@click.option("--tph", type=_AMOUNT, help="Tokens an hour.")
 @click.option("--tpd", type=_AMOUNT, help="Tokens a day.")
 @click.option("--concurrency", type=_AMOUNT, help="Requests at once.")
 @click.option("--expires", help="After a time like 30d, or on a date like 2026-12-31 (UTC).")
@@ -52,8 +54,10 @@ def add(
     budgets: tuple[str, ...],
     on_exceeded: str | None,
     rpm: int | None,
+    rph: int | None,
     rpd: int | None,
     tpm: int | None,
+    tph: int | None,
     tpd: int | None,
     concurrency: int | None,
     expires: str | None,
@@ -70,7 +74,8 @@ def add(
     from proxy.cli.keys import Wanted, Where
     from proxy.cli.keys import add as run
 
-    limits = {"rpm": rpm, "rpd": rpd, "tpm": tpm, "tpd": tpd, "concurrency": concurrency}
+    rates = {"rpm": rpm, "rph": rph, "rpd": rpd, "tpm": tpm, "tph": tph, "tpd": tpd}
+    limits = {**rates, "concurrency": concurrency}
     wanted = Wanted(name, routes, budgets, on_exceeded, limits, expires, tags, owner)
     sys.exit(run(Where(config, state), wanted, as_json=as_json))
 

@@ -87,6 +87,15 @@ def test_programs_get_json(file: Path) -> None:
     assert "key" not in new and "digest" not in new
 
 
+def test_every_unit_of_time_has_its_limit(file: Path) -> None:
+    units = ("rpm", "rph", "rpd", "tpm", "tph", "tpd", "concurrency")
+    done = run(file, "add", "alice", *(word for n, unit in enumerate(units) for word in (f"--{unit}", str(n + 1))))
+    assert done.stderr.startswith(
+        "alice: 1 request a minute; 2 requests an hour; 3 requests a day; 4 tokens a minute; 5 tokens an hour; "
+        "6 tokens a day; 7 at once.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
