@@ -39,6 +39,8 @@ class How(Enum):
     """After a cut: asked from the start; what comes back must begin with what was sent."""
     ASK = "ask"
     """After a cut: told in words to go on. The seam may show."""
+    SPARE = "spare"
+    """Asked for since an answer before was not good enough, and served no better one: the client got that other one."""
 
 
 class Outcome(NamedTuple):

@@ -15,7 +15,7 @@ import orjson
 from proxy.core import attempt as machine
 from proxy.core.chat import ChatRequest, Completion
 from proxy.core.failure import Failure, FailureKind
-from proxy.core.outcome import Ended
+from proxy.core.outcome import Ended, How
 from proxy.core.quality.answers import of_native, of_whole
 from proxy.core.quality.assess import assess
 from proxy.core.relay import RELAYS, RelayRequest
@@ -235,6 +235,8 @@ class Attended(Exchange):
         number = command.number
         if number == self._poor:
             command = machine.Record(number, Ended.SERVED, None)
+            if self._kept is not None and self._kept.attempt.number != number:
+                self._live[number].how = How.SPARE
         super()._record(command)
         if number == self._poor and self._kept is not None and self._kept.attempt.number == number:
             self._kept = self._kept._replace(cost=self._last_cost)

@@ -6,13 +6,14 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from proxy.core.outcome import How
 from proxy.ledger.why import PATIENCE, reading
 
 _LOOK_AGAIN = 0.1
 
 
 class Answered(NamedTuple):
-    """One request, by the attempt that answered it last."""
+    """One request, by the last attempt whose answer went to its client."""
 
     route: str
     target: str
@@ -28,7 +29,7 @@ def answered(path: str | Path, request_id: str, key: str, since: float) -> Answe
         with reading(path) as connection:
             row = connection.execute(
                 "SELECT route, target FROM attempts WHERE started_at >= ? AND request_id = ? AND COALESCE(key, '') = ? "
-                "AND ended IN ('served', 'cut') ORDER BY id DESC LIMIT 1",
+                f"AND ended IN ('served', 'cut') AND COALESCE(how, '') <> '{How.SPARE.value}' ORDER BY id DESC LIMIT 1",
                 (since, request_id, key),
             ).fetchone()
         if row is not None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from proxy.core.outcome import How
 from proxy.ledger.why import reading, tags_of
 
 MOST = 1000
@@ -82,13 +83,13 @@ def recent(path: str | Path, limit: int = 50, which: Which = ANY) -> tuple[Brief
 def _by_attempts(connection: sqlite3.Connection, limit: int, which: Which) -> list[Brief]:
     where, values = _where(which)
     rows = connection.execute(
-        "SELECT request_id, started_at, route, key, agent, tags, endpoint, target, ended, last, cost, attempt "
+        "SELECT request_id, started_at, route, key, agent, tags, endpoint, target, ended, last, cost, attempt, how "
         f"FROM attempts {where} ORDER BY id DESC LIMIT ?",
         (*values, _span(limit, which)),
     )
     found: dict[tuple[str, float], Brief] = {}
-    for request_id, came, route, key, agent, tags, endpoint, target, ended, last, cost, attempt in rows:
-        served = ended == "served"
+    for request_id, came, route, key, agent, tags, endpoint, target, ended, last, cost, attempt, how in rows:
+        served = ended == "served" and how != How.SPARE.value
         # fmt: off
         one = Brief(
             request_id, came, route, key or "", agent or "", tags_of(tags), endpoint or "chat", target, attempt,
@@ -104,8 +105,8 @@ def _by_attempts(connection: sqlite3.Connection, limit: int, which: Which) -> li
 def _with(later: Brief, one: Brief) -> Brief:
     """An attempt of the same request that ended earlier."""
     cost = one.cost if later.cost is None else later.cost if one.cost is None else later.cost + one.cost
-    values = asdict(later if later.attempts >= one.attempts else one)
-    return Brief(**values | {"cost": cost})
+    known = max(later, one, key=lambda each: (each.ended is not None, each.attempts))  # whoever served answered it
+    return Brief(**asdict(known) | {"cost": cost, "attempts": max(later.attempts, one.attempts)})
 
 
 def _by_end(connection: sqlite3.Connection, limit: int, which: Which) -> list[Brief]:

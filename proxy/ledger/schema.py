@@ -36,7 +36,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 attempts: one row for each `Outcome`, under its names. started_at is Unix time in seconds, the other times are seconds
 after it; usage_source is reported, estimated or absent; price is JSON (dollars per million tokens, who states it, since
 when); cost is dollars in decimal text, NULL when unknown; how is
-fresh, or how a cut answer was gone on with. A request id may be a client's own, so it is not unique.
+fresh, or how a cut answer was gone on with, or spare: served, and an earlier answer went to the client. A request id
+may be a client's own, so it is not unique.
 endpoint is `chat`, `embed`, `rerank`, …, NULL in rows from before it was noted.
 agent is the caller's word, NULL where it said none; tags is a JSON array of texts, NULL where there are none.
 plans: what was planned, each by a number made of its text: a JSON object with targets, what was left out with the Unix

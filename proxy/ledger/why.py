@@ -22,6 +22,7 @@ from typing import Any
 
 import orjson
 
+from proxy.core.outcome import How
 from proxy.ledger.plans import AS_WRITTEN
 from proxy.ledger.recover import recover
 from proxy.ledger.schema import LedgerError, check_version
@@ -109,7 +110,8 @@ class Story:
     @property
     def target(self) -> str:
         """The target that served, or the last one tried; empty when none was."""
-        return self.attempts[-1].target if self.attempts else ""
+        served = [one.target for one in self.attempts if one.ended == "served" and one.how != How.SPARE.value]
+        return served[-1] if served else self.attempts[-1].target if self.attempts else ""
 
     @property
     def cost(self) -> Decimal | None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
+from proxy.core.outcome import How
 from proxy.ledger.spend_view import dollars
 from proxy.ledger.why import Story, Try
 
@@ -108,7 +109,9 @@ def _fate(one: Try) -> Iterator[str]:
         yield one.failure
     if one.status is not None and one.status != 200:
         yield f"status {one.status}"
-    if one.how != "fresh":
+    if one.how == How.SPARE.value:
+        yield "no better than the answer before, which was delivered"
+    elif one.how != How.FRESH.value:
         yield f"to go on with a cut answer ({one.how})"
     if one.maybe_billed:
         yield "may have been billed"

@@ -17,6 +17,7 @@ from proxy.simulate.history import FIRST, SPEED, Histories, History
 from proxy.simulate.inject import Supposed
 from proxy.simulate.record import Asking, Tried
 
+_FRESH, _SPARE = How.FRESH, How.SPARE
 REFUSAL = 0.001
 """Seconds in which a target that is supposed to be down refuses a connection."""
 LEAST, MOST = 0.25, 4.0
@@ -79,7 +80,7 @@ class Fates:
 
     def _recorded(self, one: Asking, target: Target, route: str, how: How, nth: int) -> Fate | None:
         for tried in one.tried:
-            if tried.target == target.name and tried.how is how:
+            if tried.target == target.name and (tried.how is how or (tried.how is _SPARE and how is _FRESH)):
                 if nth == 0:
                     if tried.ended is Ended.CANCELLED:
                         return self._longer(one, target, route, tried)

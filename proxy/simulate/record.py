@@ -34,7 +34,8 @@ _COLUMNS = (
 # fmt: on
 _OF_REQUEST = 8
 """So many of them are the same for all attempts of a request."""
-_AGAIN = frozenset({How.EXACT, How.REPLAY})
+_WHOLE = frozenset({How.FRESH, How.EXACT, How.REPLAY, How.SPARE})
+"""What gave an answer from its beginning."""
 MOST = 1_000_000
 """Attempts that are read: each takes some 1.5 KB of memory."""
 OUTPUT = 500
@@ -234,7 +235,7 @@ def _output(tried: tuple[Tried, ...]) -> int:
     for one in tried:
         if one.usage is None or one.ended is Ended.FAILED:
             continue
-        before = max(given, 0) if one.how is not How.FRESH and one.how not in _AGAIN else 0
+        before = 0 if one.how in _WHOLE else max(given, 0)
         given = max(given, before + one.usage.output)
     return given
 

@@ -8,7 +8,7 @@ from decimal import Context, Decimal
 from math import inf
 from typing import NamedTuple
 
-from proxy.core.outcome import Ended
+from proxy.core.outcome import Ended, How
 from proxy.simulate.record import Asking
 
 _EXACT = Context(prec=80)
@@ -152,7 +152,7 @@ def recorded(requests: Iterable[Asking]) -> Tally:
             tally.attempt(one.target, one.ended, one.cost, one.first, one.took, paid=paid)
             if one.first is not None and one.ended in (Ended.SERVED, Ended.CUT) and content is None:
                 content = one.at + one.first - request.at
-            if one.ended is Ended.SERVED:
+            if one.ended is Ended.SERVED and one.how is not How.SPARE:
                 served = one
         if served is None:
             tally.unanswered(left=request.leaves < inf, refused=not request.tried, unpaid=request.unpaid)

@@ -11,6 +11,12 @@ from pathlib import Path
 import pytest
 
 from proxy.app.rating import LOOKING, Rating
+from proxy.core.failure import FailureKind
+from proxy.core.quality.policy import Feedback
+from proxy.ledger.recent import recent
+from proxy.ledger.sqlite import open_ledger
+from proxy.ledger.why import story
+from proxy.ledger.why_view import as_text
 from proxy.ops.feedback import Busy, Off, Opinion
 from proxy.state.state import State
 from tests.engine.attentive import Attentive
@@ -94,3 +100,51 @@ def test_evaluations_reach_the_choices_and_the_judge_and_the_metrics() -> None:
         assert one.spent("care", int(time.time()) // 86400) == Decimal("0.000011")
 
     asyncio.run(story())
+
+
+REFUSED, WORSE = "I'm sorry, but I can't help with that.", "..."
+
+
+@pytest.mark.parametrize(
+    ("answers", "whose"),
+    [
+        ((REFUSED, WORSE), "a/m"),
+        ((WORSE, REFUSED), "b/m"),
+        ((REFUSED, None), "a/m"),
+        ((None, REFUSED), "b/m"),
+        ((REFUSED, "The sky is blue because air scatters blue light more than red light."), "b/m"),
+    ],
+)
+def test_what_a_caller_says_is_said_of_the_target_whose_answer_it_got(
+    tmp_path: Path, answers: tuple[str | None, str | None], whose: str
+) -> None:
+    """`None`: the target fails."""
+
+    async def told() -> None:
+        path = tmp_path / "wayline.db"
+        state, ledger = State(tmp_path / "state.db", quiet), open_ledger(path)
+        stage = Attentive(quality={"retry_low_quality": True, "min_quality": 0.8})
+        stage.engine.ledger = ledger
+        stage.config = replace(stage.config, ledger=str(path), feedback=Feedback())
+        one = rating(stage, state)
+        asked = stage.say("Why is the sky blue?")
+        for flight, text in enumerate(answers):
+            if text is None:
+                stage.flights[flight].fail(FailureKind.RESET)
+            else:
+                stage.flights[flight].whole(answer(text))
+        assert asked.client.won is not None and asked.client.won.target == whose
+        await until(lambda: len(stage.flights) == 2)
+        await ledger.close()
+        stage.engine.assessor.standings.clear()
+        assert await one.take("", Opinion(asked.exchange.request_id, 0.0, "")) == whose
+        assert list(stage.engine.assessor.standings) == [whose]
+        found = story(path, asked.exchange.request_id)
+        assert (found.target, found.ended) == (whose, "served")
+        (brief,) = recent(path)
+        assert (brief.target, brief.attempts, brief.ended) == (whose, 2, "served")
+        spare = [line for line in as_text(found) if "no better than the answer before" in line]
+        assert len(spare) == (answers == (REFUSED, WORSE))
+        await state.close()
+
+    asyncio.run(told())

@@ -192,6 +192,19 @@ def test_the_better_of_two_bad_ones_is_delivered(on_loop: Story) -> None:
     on_loop(story)
 
 
+def test_a_conversation_stays_with_the_target_whose_answer_was_delivered(on_loop: Story) -> None:
+    def story() -> None:
+        for first, second, then in ((REFUSED, "...", "a"), ("...", REFUSED, "b")):
+            stage = Attentive(quality=AGAIN, sticky=True)
+            stage.say(QUESTION, user="u")
+            stage.flights[0].whole(answer(first))
+            stage.flights[1].whole(answer(second))
+            stage.say(QUESTION, user="u")
+            assert stage.flights[2].at == then
+
+    on_loop(story)
+
+
 def test_it_stays_within_max_attempts(on_loop: Story) -> None:
     def story() -> None:
         stage = Attentive(quality=AGAIN, max_attempts=1)

@@ -11,7 +11,7 @@ from proxy.core.route import Hedge, OnCut, Route
 _R = Route("", ())
 _H = Hedge()
 
-WAYS = tuple(how.value for how in How if how is not How.FRESH)
+WAYS = tuple(how.value for how in How if how not in (How.FRESH, How.SPARE))
 """The ways of going on after a cut."""
 
 CONTINUE = Table(
