@@ -76,7 +76,8 @@ class Lessons:
                 self._calibrate(request, outcome, lane, now)
         if learner is not None:
             self._lesson(outcome.route)
-        if policy is not None and policy.sticky and ended is _SERVED and isinstance(request, ChatRequest):
+        stays = policy is not None and policy.sticky and ended is _SERVED and outcome.how is not How.SPARE
+        if stays and isinstance(request, ChatRequest):
             self._stay(road.route.name, conversation(request.body), outcome.target)
 
     def assessed(self, target: str, value: float) -> None:
