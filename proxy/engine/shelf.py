@@ -25,6 +25,8 @@ longer to look at, longer in proportion. A failure, a first measure, a target th
 limit are known at once."""
 MOST_SHAPES = 512
 MOST_READY = 1024
+ENDLESS = 1 << 38
+"""Tokens of an answer: beyond them one is as long as another."""
 _NOTHING = Facts(0)
 _NO_HEADERS: dict[bytes, bytes] = {}
 
@@ -179,7 +181,7 @@ def plain_shape(road: Road, request: Request) -> Plain | None:
         if cut > 0:
             tokens = (tokens + (1 << cut >> 1)) >> cut << cut
     output = output_of(body)
-    return tokens << 40 if output is None else tokens << 40 | about(output)
+    return tokens << 40 if output is None else tokens << 40 | about(output if output < ENDLESS else ENDLESS)
 
 
 def shape_of(road: Road, asked: Asked, rule: int | None) -> Shape:

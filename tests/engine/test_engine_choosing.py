@@ -178,6 +178,18 @@ def test_a_model_that_is_not_loaded_is_passed_over_where_the_route_wants_a_warm_
     on_loop(story)
 
 
+def test_an_answer_of_any_length_is_no_other_requests_shape(on_loop: Story) -> None:
+    """What is worked out for one that asks for 2^44 tokens is not what a short one gets."""
+
+    def story() -> None:
+        stage = Stage(["a", {"target": "b/m", "price": {"input": 10_000, "output": 1}}], strategy="cheapest")
+        ask(stage, max_tokens=31 << 40)
+        ask(stage, messages=[{"role": "user", "content": "x" * 96}])
+        assert [flight.at for flight in stage.flights] == ["b", "a"]
+
+    on_loop(story)
+
+
 def test_a_conversation_stays(on_loop: Story) -> None:
     def story() -> None:
         stage = Stage("ab", strategy="weighted", sticky=True)

@@ -3,7 +3,7 @@ traffic, `explain` and `simulate` call the same functions; they change nothing."
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from math import inf
 from typing import NamedTuple
 
@@ -129,13 +129,16 @@ class Shortlist:
             order = ranked.order(key if isinstance(key, int) else 0)
         if self._behind or self._spent:
             # Those that would not give all that is asked come after the others; last those whose limits are used up.
-            order.sort(key=lambda name: (name in self._spent, name in self._behind))
+            order.sort(key=self._tier)
         if len(order) > len(self._names):
             order = list(dict.fromkeys(order))  # a target that stands in several groups is asked once
         if self._policy.prefer_other_backend:
-            order = _other_backends(order, self._names)
+            order = _other_backends(order, self._names, self._tier)
         targets = tuple([self._names[name] for name in order])
         return settled._replace(plan=settled.plan._replace(targets=targets), turns=turns)
+
+    def _tier(self, name: str) -> tuple[bool, bool]:
+        return name in self._spent, name in self._behind
 
 
 def choose(
@@ -230,12 +233,15 @@ def _names(group: Group) -> list[str]:
     ]
 
 
-def _other_backends(order: list[str], targets: Mapping[str, Target]) -> list[str]:
-    """After each target one of another backend, where there is one."""
+def _other_backends(
+    order: list[str], targets: Mapping[str, Target], tier: Callable[[str], tuple[bool, bool]]
+) -> list[str]:
+    """After each target one of another backend, where there is one that comes no later than all that are left."""
     rest, found = list(order), list[str]()
     while rest:
         before = targets[found[-1]].backend if found else ""
-        following = next((name for name in rest if targets[name].backend != before), rest[0])
+        alike = (name for name in rest if tier(name) == tier(rest[0]))
+        following = next((name for name in alike if targets[name].backend != before), rest[0])
         rest.remove(following)
         found.append(following)
     return found

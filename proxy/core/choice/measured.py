@@ -122,7 +122,8 @@ def _served(known: Measured, outcome: Outcome, now: float) -> Measured:
     if usage is not None:
         tokens, into = usage.output, usage.input
         if into:
-            cached += SHARE * (usage.cached_input / into - cached)
+            share = usage.cached_input / into
+            cached += SHARE * ((share if share < 1.0 else 1.0) - cached)  # or a cost would be less than nothing
     sent, began = outcome.sent, outcome.first_content
     took = outcome.last - sent
     part = exp((at - now) / TAU) if now > at else 1.0

@@ -7,12 +7,13 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.core.ability import Ability
 from proxy.core.choice.measured import Measured
 from proxy.core.choice.policy import Group, Member, Policy
 from proxy.core.choice.ranking import Load, Seen
 from proxy.core.health import Health
 from proxy.core.route import Route, Target
-from tests.core.choice.choices import chosen, names, route, target
+from tests.core.choice.choices import asked, chosen, names, route, target
 
 DEAR = (target("a/1", price="30/30"), target("a/2", price="2/2"))
 CHEAP = (target("b/1", price="3/3"), target("b/2", price="40/40"))
@@ -48,6 +49,14 @@ def test_who_is_idle_in_an_inner_group_is_looked_at_with_each_request() -> None:
     assert names(chosen(which, seen=Seen(busy=busy.__getitem__))) == ["a/2", "a/1", "b/1", "b/2"]
     busy["a/1"] = Load(0)
     assert names(chosen(which, seen=Seen(busy=busy.__getitem__)))[0] == "a/1"
+
+
+def test_another_backend_never_comes_before_one_that_can_give_all_that_is_asked() -> None:
+    one, two = target("a/one"), target("a/two")
+    lacks = target("b/lacks", Ability(lacks=frozenset({"json_schema"})))
+    which = route(one, lacks, two, target("c/m"), prefer_other_backend=True)
+    assert names(chosen(which)) == ["a/one", "b/lacks", "a/two", "c/m"]
+    assert names(chosen(which, asked(10, None, "json_schema"))) == ["a/one", "c/m", "a/two", "b/lacks"]
 
 
 def test_a_target_that_stands_in_several_groups_is_asked_once() -> None:

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from math import log
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from proxy.core.choice.bandit import Trials, by_bound, counted, reward, rewarded
 from proxy.core.choice.facts import Facts
+from proxy.core.choice.fitting import expected_cost
 from proxy.core.choice.measured import FRESH, Measured, measure
 from proxy.core.choice.policy import Group, Member, Policy, Ucb, Weights
 from proxy.core.choice.ranking import Candidate, Load, Seen
@@ -23,7 +25,9 @@ from proxy.core.choice.wish import Wish
 from proxy.core.failure import FailureKind
 from proxy.core.health import Health
 from proxy.core.outcome import Ended
+from proxy.core.price import Price
 from proxy.core.route import Route
+from proxy.core.usage import Usage
 from tests.core.choice.choices import asked, chosen, names, outcome, route, target
 
 A, B, C = target("a/m", price="3/3"), target("b/m", price="1/1"), target("c/m")
@@ -225,6 +229,16 @@ def test_what_matters_is_answered_soon_and_what_does_not_cheaply() -> None:
     which = route(quick, cheap, strategy="score")
     assert names(chosen(which, asked(wish=Wish(priority="high")), seen))[0] == "q/m"
     assert names(chosen(which, asked(wish=Wish(priority="low")), seen))[0] == "c/m"
+
+
+def test_an_upstream_that_says_it_cached_more_than_there_was_does_not_cost_less_than_nothing() -> None:
+    known = FRESH
+    for _ in range(50):
+        known = measure(known, outcome()._replace(usage=Usage(10, 5, 10**9)), 1.0)
+    assert 0.9 < known.cached <= 1.0
+    cheap = replace(target("a/m"), price=Price(Decimal(1), Decimal(0), Decimal("0.1")))
+    cost = expected_cost(cheap, Facts(1000), known)
+    assert cost is not None and cost > 0
 
 
 def test_equals_stay_in_their_order() -> None:
