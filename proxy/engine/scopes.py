@@ -12,7 +12,7 @@ from proxy.core.choice.facts import facts_of, output_of
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.limiting.fair import Ticket
 from proxy.core.limiting.meter import Meter, Taken
-from proxy.core.limiting.values import Limits, Rate
+from proxy.core.limiting.values import Limits, Rate, in_words
 from proxy.core.relay import RelayRequest
 from proxy.engine.caller import Room
 
@@ -90,7 +90,7 @@ def _over(words: str, rate: Rate, wait: float, tokens: float) -> Failure:
             f"is {rate.words()}: ask for less (max_tokens)."
         )
         return Failure(FailureKind.RATE_LIMITED, told, code="request_too_large", ours=True)
-    told = f"Limit reached for {words}: {rate.words()}. There is room again in {wait:.3g} s."
+    told = f"Limit reached for {words}: {rate.words()}. There is room again in {in_words(wait)}."
     return Failure(FailureKind.RATE_LIMITED, told, retry_after=wait, ours=True)
 
 
@@ -99,7 +99,7 @@ def at_limit(name: str, meter: Meter, tokens: float, now: float) -> Failure:
     wait, rate, unit = meter.why(tokens, now)
     if rate is not None:
         return _over(name, rate, wait, tokens)
-    told = f"{name} says that its limit of {unit} is reached. There is room again in {wait:.3g} s."
+    told = f"{name} says that its limit of {unit} is reached. There is room again in {in_words(wait)}."
     return Failure(FailureKind.RATE_LIMITED, told, retry_after=None if wait == inf else wait, ours=True)
 
 

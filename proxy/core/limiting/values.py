@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -36,6 +37,18 @@ def span(seconds: float) -> str:
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g} {unit}"
     return f"{seconds:g} s"
+
+
+def in_words(seconds: float) -> str:
+    """A time to wait, for a reader, never too short: `0.4 s`, `13 s`, `1 min 10 s`, `1 h 10 min`, `2 d 3 h`."""
+    if seconds < 10:
+        return f"{ceil(seconds * 10) / 10:g} s"
+    seconds = ceil(seconds)
+    for unit, size, small, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if seconds >= size:
+            whole, rest = divmod(ceil(seconds / part), size // part)
+            return f"{whole} {unit} {rest} {small}" if rest else f"{whole} {unit}"
+    return f"{seconds} s"
 
 
 @dataclass(frozen=True, slots=True)
