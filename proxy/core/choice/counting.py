@@ -79,7 +79,7 @@ def _near_cost(target: Target, facts: Facts, low: float, high: float, most: Deci
         return False
     cheap, dear = (price.at(int(tokens)) for tokens in (low, high))
     said = not facts.chat or facts.output is not None
-    answer = facts.output if facts.chat and facts.output is not None else 0
+    answer = facts.output * facts.answers if facts.chat and facts.output is not None else 0
     room = most * MILLION - answer * cheap.output
     decides = room if said else room / SHARE
     return int(low) * cheap.input <= room and int(high) * dear.input + answer * (dear.output - cheap.output) >= decides

@@ -45,6 +45,8 @@ class Facts(NamedTuple):
     """As the caller named it."""
     counted: tuple[tuple[str, int], ...] = ()
     """Tokens of input by target, for those whose own tokenizer counted them: see counting.py."""
+    answers: int = 1
+    """So many of them are asked for (`n`), each as long as the others."""
 
     @property
     def tokens(self) -> int:
@@ -54,19 +56,21 @@ class Facts(NamedTuple):
 
 def rounded(facts: Facts) -> Facts:
     """With numbers of tokens that many requests have in common, at most 3 % away: an estimate is no better."""
-    tokens, output, needs, chat, model, counted = facts
+    tokens, output, needs, chat, model, counted, answers = facts
     if tokens < _EXACT and (output is None or output < _EXACT) and not counted:
         return facts
-    return _new(Facts, (about(tokens), None if output is None else about(output), needs, chat, model, ()))
+    return _new(Facts, (about(tokens), None if output is None else about(output), needs, chat, model, (), answers))
 
 
 def facts_of(body: Mapping[str, Any], *, chat: bool = True, model: str = "") -> Facts:
     """All of them, from a chat or embeddings request."""
     plain = plain_facts(body) if chat else None
     if plain is not None:
-        return _new(Facts, (*plain, _NONE, True, model, ()))
+        return _new(Facts, (*plain, _NONE, True, model, (), 1))
     needs = frozenset(_needs(body)) if chat else frozenset({"embeddings"})
-    return Facts(of_request(body), output_of(body) if chat else None, needs, chat, model)
+    several = body.get("n") if chat else None
+    answers = several if type(several) is int and several > 1 else 1
+    return Facts(of_request(body), output_of(body) if chat else None, needs, chat, model, answers=answers)
 
 
 def plain_facts(body: Mapping[str, Any]) -> tuple[int, int | None] | None:

@@ -128,7 +128,7 @@ def expected_cost(target: Target, facts: Facts, known: Measured) -> Decimal | No
     tokens = tokens_at(target, facts, known)
     price = price.at(tokens)
     output = facts.output if facts.output is not None and facts.chat else expected_output(facts, known)
-    total = tokens * price.input + int(output) * price.output
+    total = tokens * price.input + facts.answers * int(output) * price.output
     if known.cached and price.cached_input is not None:
         total -= int(tokens * known.cached) * (price.input - price.cached_input)
     return total / MILLION
@@ -146,7 +146,7 @@ def rates(target: Target, facts: Facts, known: Measured) -> tuple[float, float] 
     into = float(price.input)
     if known.cached and price.cached_input is not None:
         into -= known.cached * (into - float(price.cached_input))
-    return known.dense * into / 1e6, output * float(price.output) / 1e6
+    return known.dense * into / 1e6, facts.answers * output * float(price.output) / 1e6
 
 
 def expected_dollars(target: Target, facts: Facts, known: Measured) -> float | None:

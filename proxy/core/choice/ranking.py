@@ -236,7 +236,7 @@ class Ranker:
     def _lines(self, group: Group, entries: list[Entry]) -> Lines | None:
         """What the entries cost and are worth; `None`: that is no straight line for a request as long as this one."""
         facts, seen = self.facts, self.seen
-        key = (group.name, facts.output, facts.needs, facts.chat)
+        key = (group.name, facts.output, facts.needs, facts.chat, facts.answers)
         shares = self.whole and group.name in self.shared.entries
         found = self.shared.lines.get(key) if shares else None
         if found is None:

@@ -168,6 +168,18 @@ def test_conditions_leave_out_what_does_not_meet_them(wish: Wish, left: list[str
     assert names(chosen(route(dear, free, blind), asked(1000, 500, wish=wish), seen)) == left
 
 
+def test_several_answers_cost_several_times_as_much() -> None:
+    facts = facts_of({"messages": [], "max_tokens": 1000, "n": 5})
+    assert (facts.answers, facts_of({"n": True}).answers, facts_of({"n": -2}).answers) == (5, 1, 1)
+    which = route(target("a/m", price="1/10"))
+    choice = chosen(which, Asked(facts, Wish(max_cost=Decimal("0.02"))))
+    assert reasons(choice) == {"a/m": "would cost $0.050003 > $0.02"}
+    dear, cheap = target("a/m", price="1/10"), target("b/m", price="1000/1")
+    both = route(dear, cheap, strategy="cheapest")
+    assert names(chosen(both, Asked(Facts(100, 1000)))) == ["a/m", "b/m"]
+    assert names(chosen(both, Asked(Facts(100, 1000, answers=20)))) == ["b/m", "a/m"]
+
+
 def test_money_is_told_in_dollars() -> None:
     dear = target("a/x", price="1/60")
     choice = chosen(route(dear), asked(1000, 500, wish=Wish(max_cost=Decimal("0.01"))))
