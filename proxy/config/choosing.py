@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from proxy.config.check import OUTSIDE, Found
-from proxy.config.policy import names_of, rule_of
+from proxy.config.policy import names_in, names_of, policy_of, rule_of
 from proxy.config.problem import Problem, nearest, one_of, shown
-from proxy.core.choice.flaws import flaws
+from proxy.core.choice.fitting import by_name
+from proxy.core.choice.flaws import contradiction, flaws
 from proxy.core.choice.policy import STRATEGIES
+from proxy.core.choice.wish import Wish
 
 
 def problems(route: Found, path: str) -> Iterator[Problem]:
@@ -29,6 +31,7 @@ def problems(route: Found, path: str) -> Iterator[Problem]:
     if targets is not None:
         yield from _rules(route, targets, names, path)
         yield from _tasks(route, (*targets, *names), path)
+        yield from _empty(route, path)
 
 
 def _items(route: Found, groups: Found | None, names: tuple[str, ...], path: str) -> Iterator[Problem]:
@@ -148,6 +151,28 @@ def _tasks(route: Found, known: Iterable[str], path: str) -> Iterator[Problem]:
                 yield Problem(name.mark, here, f"{shown(name.value)} stands there twice")
             elif name is not None:
                 seen.add(name.value)
+
+
+def _empty(route: Found, path: str) -> Iterator[Problem]:
+    """Conditions that leave out, by their names alone, all that could be asked."""
+    policy = policy_of(route.plain()) if _whole(route) else None
+    if policy is None:
+        return
+    if not any(_stays(name, policy.require) for name in names_in(policy.top)):
+        yield Problem(route.value["require"].mark, f"{path}.require", "leaves out every target of the route")
+        return
+    for i, rule in enumerate(policy.rules):
+        group = policy.groups.get(rule.use, policy.top)
+        names = [rule.use] if "/" in rule.use else names_in(group)
+        wish = rule.set.along(policy.require)
+        if not contradiction(rule) and not any(_stays(name, wish) for name in names):
+            at = route.value["rules"].value[i].mark
+            yield Problem(at, f"{path}.rules[{i}]", "leaves out every target that it could use")
+
+
+def _stays(name: str, wish: Wish) -> bool:
+    backend, _, model = name.partition("/")
+    return by_name({name, backend, model}, wish) is None
 
 
 def _unknown(what: str, name: Found, known: tuple[str, ...]) -> str:

@@ -28,7 +28,7 @@ def policy_of(plain: Plain) -> Policy | None:
     for name in said:
         _group(name, said, groups)
     top = _made("", plain, said, groups)
-    inside = frozenset(_names(top))
+    inside = frozenset(names_in(top))
     extra = any(name not in inside for name in names_of(plain))
     tasks: Plain = plain.get("tasks", {})
     return Policy(
@@ -73,12 +73,13 @@ def _made(name: str, plain: Plain, said: Plain, made: dict[str, Group]) -> Group
     return Group(name, tuple(members), plain.get("strategy", "order"))
 
 
-def _names(group: Group) -> Iterator[str]:
+def names_in(group: Group) -> Iterator[str]:
+    """All targets of a group and of those within it."""
     for member in group.members:
         if member.group is None:
             yield member.name
         else:
-            yield from _names(member.group)
+            yield from names_in(member.group)
 
 
 def names_of(plain: Plain) -> Iterator[str]:

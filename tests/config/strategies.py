@@ -76,7 +76,7 @@ conditions: dict[str, Drawn] = {
     "min_speed": st.none() | st.integers(1, 1000),
     "context": st.integers(1, 10**6),
     "capabilities": st.lists(st.sampled_from(["tools", "vision", "reasoning"]), min_size=1, unique=True),
-    "exclude": st.just(["c", "b/m"]),
+    "exclude": st.just(["no/one", "nobody"]),
     "only": st.just(["a"]),
     "free": st.booleans(),
     "local_only": st.booleans(),
@@ -205,6 +205,10 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         direct=st.booleans(),
         log=st.sampled_from(["auto", "json", "pretty"]),
     )
+    for route in routes.values():
+        for said in (route.get("require", {}), *(rule.get("set", {}) for rule in route.get("rules", ()))):
+            if "only" in said:  # conditions that leave nothing are a mistake
+                said["only"] = sorted(backends)
     return {**draw(top), "backends": backends, "routes": routes}
 
 

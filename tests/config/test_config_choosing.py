@@ -131,6 +131,10 @@ def test_what_stands_in_several_places_has_the_settings_of_the_first() -> None:
         ([T, "tasks: {t: [{name: a/x, weight: 0}]}"], "1 to 1000000"),
         ([T, "tasks: {t: [a/z]}"], 'tasks.t[0]: unknown target or group "a/z"'),
         ([T, "require: {max_cost: -1}"], "US dollars (0 or more)"),
+        ([T, "require: {only: [c]}"], "r.require: leaves out every target of the route"),
+        ([T, "require: {exclude: [x, b]}"], "r.require: leaves out every target of the route"),
+        ([T, "require: {only: [a]}", "rules: [{use: b/y}]"], "rules[0]: leaves out every target that it could use"),
+        ([T, "rules: [{use: cheapest, set: {only: [z]}}]"], "rules[0]: leaves out every target that it could use"),
         ([T, "ucb: {exploration: 0}"], "a positive number"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from decimal import Decimal
 
 from proxy.core.choice.facts import USUAL_OUTPUT, Facts
@@ -72,7 +73,11 @@ def unwished(target: Target, facts: Facts, wish: Wish, known: Measured) -> str |
 
 
 def _named(target: Target, wish: Wish) -> str | None:
-    names = {target.name, target.backend, target.model}
+    return by_name({target.name, target.backend, target.model}, wish)
+
+
+def by_name(names: Set[str], wish: Wish) -> str | None:
+    """Why a wish leaves out a target that can be called so."""
     if not wish.exclude.isdisjoint(names):
         return "excluded"
     return "not among `only`" if wish.only is not None and wish.only.isdisjoint(names) else None

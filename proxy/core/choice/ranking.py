@@ -278,7 +278,10 @@ class Ranker:
             return entries
         candidates = [self._candidate(entry) for entry in entries]
         try:
-            first = [str(name) for name in self.custom(candidates, self.facts)]
+            said = self.custom(candidates, self.facts)
+            if isinstance(said, str):
+                raise TypeError("it gave a text, where names in their order are expected")
+            first = [str(name) for name in said]
         except Exception as error:  # noqa: BLE001  # the operator's own code: whatever it does, requests are answered
             self.trouble = f"{type(error).__name__}: {error}"
             return entries

@@ -356,6 +356,12 @@ def test_where_it_raises_their_order_holds_and_it_is_said() -> None:
     assert choice.trouble == "ZeroDivisionError: oh"
 
 
+def test_a_text_in_the_place_of_names_is_said_too() -> None:
+    choice = chosen(route(target("a/m"), target("b/m"), strategy="custom"), custom=lambda *_: "b/m")
+    assert names(choice) == ["a/m", "b/m"]
+    assert choice.trouble == "TypeError: it gave a text, where names in their order are expected"
+
+
 def test_groups_nest_each_with_its_own_strategy() -> None:
     dear = Group("dear", (Member("a/m"), Member("c/m")), "weighted")
     top = Group("", (Member("dear", group=dear), Member("b/m")), "cheapest")
