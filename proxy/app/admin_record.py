@@ -190,6 +190,7 @@ class Explained(TypedDict):
     left_out: list[Any]
     anyway: bool
     trouble: str | None
+    waits: Annotated[str | None, "Why it would wait in the queue."]
     error: Annotated[str | None, "What the caller would be told, where no target is left."]
     refusal: Annotated[Any, "The status, type, code, param and retry_after (seconds) that go with it; null: none is."]
 

@@ -7,6 +7,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ import orjson
 
 from proxy.app.callers import Callers
 from proxy.app.desk import Desk
+from proxy.app.explain_limits import Bounds
+from proxy.app.explain_limits import of as limits_of
 from proxy.app.explain_money import Payer, Purse, as_known
 from proxy.app.explain_money import as_it_is as money_as_it_is
 from proxy.app.explaining import Known, NoRoute, as_it_is, barred, custom_of, explained, plain, route_of
@@ -25,7 +28,7 @@ from proxy.core.ability import CAPABILITIES
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.choice.counting import counted, edges_of
 from proxy.core.choice.facts import Facts, facts_of
-from proxy.core.choice.rules import Asked
+from proxy.core.choice.rules import Asked, priority_of
 from proxy.core.choice.wish import NONE, Wish, with_tags
 from proxy.core.key import Key
 from proxy.core.money.afford import asked_about
@@ -36,6 +39,7 @@ from proxy.core.route import Route
 from proxy.engine.engine import Engine
 from proxy.engine.lessons import conversation
 from proxy.engine.purses import Purses
+from proxy.engine.scopes import USUAL, tokens_of
 from proxy.engine.shelf import asked as asked_live
 from proxy.ledger.schema import LedgerError
 from proxy.ledger.spent import spent_of
@@ -70,6 +74,8 @@ class _Wanted(NamedTuple):
     asked: Asked
     bought: Bought
     """What it may cost."""
+    tokens: float
+    """What it may take of limits."""
     known: Known
     down: tuple[str, ...]
 
@@ -98,8 +104,9 @@ async def explain(
             config = drafted
         wanted = _wanted(told, config, _key(told, config, callers), desk, engine)
         purse = await _purse(wanted, desk, engine)
-        _, key, route, asked, _, known, down = wanted
-        found = plain(explained(route, asked, known, custom_of(route), down, purse))
+        _, key, route, asked, _, _, known, down = wanted
+        bounds = _bounds(wanted, desk, engine)
+        found = plain(explained(route, asked, known, custom_of(route), down, purse, bounds))
         return Answer(200, barred(found, key, asked.facts.model))
     except _Bad as error:
         return _error(str(error), error.param)
@@ -117,9 +124,20 @@ def _key(told: Mapping[str, Any], config: Config, callers: Callers | None) -> Ke
     return known.get(name) or Key(name)
 
 
+def _bounds(wanted: _Wanted, desk: Desk, engine: Engine) -> Bounds:
+    """Nothing is counted yet of a configuration that is not in force."""
+    route, asked, seen = wanted.route, wanted.asked, wanted.known.seen
+    road = desk.roads.find(route.name) if wanted.config is desk.config else None
+    limiter = None if engine.admission is None or road is None else engine.admission.limiter
+    rules = () if route.policy is None else route.policy.rules
+    priority = priority_of(rules, asked, seen.hour)
+    limits = limits_of(wanted.config, wanted.key, route)
+    return Bounds(limiter, limits, route, {} if road is None else road.lanes, wanted.tokens, priority, seen.now)
+
+
 async def _purse(wanted: _Wanted, desk: Desk, engine: Engine) -> Purse | None:
     """What is left of the budgets that hold for it; `None`: there are none."""
-    config, key, route, asked, bought, _, _ = wanted
+    config, key, route, asked, bought, _, _, _ = wanted
     payer = Payer(config.budgets, key, route.name, tuple(sorted(asked.wish.tags)), bought)
     purses = None if engine.admission is None else engine.admission.purses
     now = time.time()
@@ -168,13 +186,14 @@ def _wanted(told: Mapping[str, Any], config: Config, key: Key, desk: Desk, engin
         route = _route(facts.model, config, desk)
         wish = with_tags(_wish(headers), key.tags)
         asked, bought = Asked(facts, wish, key.name, headers), asked_about(facts)
+        tokens = facts.input + ((USUAL if facts.output is None else facts.output) if facts.chat else 0.0)
         known = as_it_is(engine, desk, route, hour)
     else:
-        route, asked, bought, known = _whole(told["request"], headers, key, hour, config, desk, engine)
+        route, asked, bought, tokens, known = _whole(told["request"], headers, key, hour, config, desk, engine)
     strangers = [name for name in down if all(name not in (one.name, one.backend) for one in route.targets)]
     if strangers:
         raise _Bad("down", f"route {route.name} has no target or backend {', '.join(strangers)}")
-    return _Wanted(config, key, route, asked, bought, known, down)
+    return _Wanted(config, key, route, asked, bought, tokens, known, down)
 
 
 def _route(name: str, config: Config, desk: Desk) -> Route:
@@ -193,7 +212,7 @@ def _whole(
     config: Config,
     desk: Desk,
     engine: Engine,
-) -> tuple[Route, Asked, Bought, Known]:
+) -> tuple[Route, Asked, Bought, float, Known]:
     """A request as a client would send it."""
     raw = orjson.dumps(body)
     vectors = isinstance(body, dict) and "input" in body and "messages" not in body
@@ -224,7 +243,10 @@ def _whole(
         known = {name: tokenizer for name, tokenizer in own.items() if tokenizer is not None}
         facts = counted(edges_of(route, known), known, facts, wish, wished.body)
         asked = Asked(facts, wish, key.name, dict(wish.headers))
-    return route, asked, asked_of(wished), as_it_is(engine, desk, route, hour, last)
+    seen = as_it_is(engine, desk, route, hour, last)
+    if road is not None and road.goes_as_written(wished):  # it meets the limits of its targets one by one
+        seen = seen._replace(seen=replace(seen.seen, closed={}))
+    return route, asked, asked_of(wished), tokens_of(wished, USUAL), seen
 
 
 def _facts_of(request: ChatRequest | EmbedRequest) -> Facts:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
+from proxy.core.failure import Failure
 from proxy.core.key import Key
 from proxy.core.money.account import Standing
-from proxy.core.money.afford import Buyer, Named, Stands, Unpaid, holding, looked_at
+from proxy.core.money.afford import Buyer, Named, Stands, Unsent, holding, looked_at
 from proxy.core.money.bound import Asked
 from proxy.core.money.budget import Budget, Owned, Per, Terms, period
 from proxy.core.route import Route, Target
@@ -44,9 +45,11 @@ class Purse(NamedTuple):
     stands_at: Callable[[str], Stands]
     now: float
 
-    def unpaid(self, targets: Iterable[Target]) -> dict[str, Unpaid]:
-        """Targets that the request cannot pay for, by name."""
-        return looked_at(targets, self.buyer, self.stands_at, self.now)
+    def unsent(
+        self, targets: Iterable[Target], shut: Callable[[Target], Failure | None] = lambda _: None
+    ) -> dict[str, Unsent]:
+        """Targets that the request cannot pay for, or that are shut, by name."""
+        return looked_at(targets, self.buyer, self.stands_at, self.now, shut)
 
 
 def as_it_is(payer: Payer, purses: Purses, now: float) -> Purse:

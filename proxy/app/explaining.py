@@ -14,6 +14,7 @@ import orjson
 
 from proxy.app.custom import function_of
 from proxy.app.desk import Desk
+from proxy.app.explain_limits import Bounds
 from proxy.app.explain_money import Purse
 from proxy.config.problem import nearest, one_of
 from proxy.config.values import Config
@@ -28,7 +29,7 @@ from proxy.core.choice.wish import NONE
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.health import Health
 from proxy.core.key import Key
-from proxy.core.money.afford import Unpaid
+from proxy.core.money.afford import Unsent
 from proxy.core.plan import vectors_of
 from proxy.core.route import Route, Target
 from proxy.engine.engine import Engine
@@ -60,8 +61,10 @@ class Explained(NamedTuple):
     told: Failure | None
     """What the caller would be told; `None` where a target is left."""
     known: Known
-    unpaid: Mapping[str, Unpaid]
-    """Targets of the plan that it could not be sent to for want of money."""
+    unsent: Mapping[str, Unsent]
+    """Targets of the plan that it could not be sent to, for want of money, or of room in a limit."""
+    waits: Failure | None = None
+    """Why it would wait in the queue."""
 
 
 def unknown(hour: int | None = None) -> Known:
@@ -116,31 +119,41 @@ def explained(
     custom: Custom | None = None,
     down: tuple[str, ...] = (),
     purse: Purse | None = None,
+    bounds: Bounds | None = None,
 ) -> Explained:
     """The choice that live traffic gets, by the same function. `down`: targets or backends that are taken for being out
-    of order. `purse`: what is left of the budgets that hold for it. Nothing changes by it, and what is drawn by lot is
-    drawn the same each time."""
+    of order. `purse`: what is left of the budgets that hold for it; `bounds`: the limits that do. Nothing changes by
+    it, and what is drawn by lot is drawn the same each time."""
     if not asked.facts.chat:
         route = vectors_of(route)
     dead = {target.name: DOWN for target in route.targets if not {target.name, target.backend}.isdisjoint(down)}
     known = known._replace(health={**known.health, **dead})
     choice = choose(route, asked, known.health, known.seen, random.Random(0).random, custom)
-    unpaid = {} if purse is None else purse.unpaid(choice.plan.targets)
-    return Explained(route, asked, choice, _told(route, choice, unpaid, known.seen.now), known, unpaid)
+    stop = None if bounds is None else bounds.at_the_door()
+    if stop is not None and not stop.waits:
+        unsent = {target.name: Unsent(stop.failure, "not let in") for target in choice.plan.targets}
+        return Explained(route, asked, choice, stop.failure, known, unsent)
+    unsent = {}
+    if purse is not None:
+        unsent = purse.unsent(choice.plan.targets, bounds.shut) if bounds else purse.unsent(choice.plan.targets)
+    told, waits = _told(route, choice, unsent, known.seen.now), None if stop is None else stop.failure
+    if told is not None and bounds is not None and bounds.for_a_place(told):
+        told, waits = None, told
+    return Explained(route, asked, choice, told, known, unsent, waits)
 
 
-def _told(route: Route, choice: Choice, unpaid: Mapping[str, Unpaid], now: float) -> Failure | None:
+def _told(route: Route, choice: Choice, unsent: Mapping[str, Unsent], now: float) -> Failure | None:
     """What the machine makes of it where no target can be sent to."""
     targets = choice.plan.targets
     if not targets:
         return refused(route, choice, now)
-    if any(target.name not in unpaid for target in targets):
+    if any(target.name not in unsent for target in targets):
         return None
     state = machine.State(route, targets, failures=asked_to_wait(choice, now))
     state, commands = machine.step(state, machine.Begin())
     while isinstance(commands[0], machine.Send):
         number, target, _ = commands[0]
-        state, commands = machine.step(state, machine.Full(number, unpaid[target.name].failure))
+        state, commands = machine.step(state, machine.Full(number, unsent[target.name].failure))
     last = commands[0]
     assert isinstance(last, machine.Refuse)
     return last.failure._replace(retry_after=last.retry_after)
@@ -154,8 +167,8 @@ def plain(found: Explained) -> dict[str, Any]:
     held = policy.rules[rule - 1] if policy is not None and rule is not None else Rule(When())
     behind = {target.name: why for target, why in choice.behind}
     now = found.known.seen.now
-    unpaid = found.unpaid
-    out = [{"target": name, "reason": one.reason} for name, one in unpaid.items()]
+    unsent = found.unsent
+    out = [{"target": name, "reason": one.reason} for name, one in unsent.items()]
     out += [{"target": one.target.name, "reason": one.reason} for one in choice.left_out]
     ill = [(one.target.name, words(one.standing, one.cause, one.until - now)) for one in choice.plan.skipped]
     ill += route.missing
@@ -178,11 +191,12 @@ def plain(found: Explained) -> dict[str, Any]:
         "targets": [
             _target(found, target, behind.get(target.name))
             for target in choice.plan.targets
-            if target.name not in unpaid
+            if target.name not in unsent
         ],
         "left_out": [*out, *({"target": name, "reason": why} for name, why in ill)],
-        "anyway": choice.plan.anyway and len(unpaid) < len(choice.plan.targets),
+        "anyway": choice.plan.anyway and len(unsent) < len(choice.plan.targets),
         "trouble": choice.trouble or None,
+        "waits": None if found.waits is None else parts_of(found.waits)[0],
         "error": None if found.told is None else parts_of(found.told)[0],
         "refusal": None if found.told is None else _refusal(found.told),
     }

@@ -171,6 +171,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     ]
     rows += [("–", one["target"], "", one["reason"]) for one in found["left_out"]]
     yield from _rows(rows)
+    if found.get("waits"):
+        yield from _wrapped("  waits for its turn: ", found["waits"])
     if found["error"]:
         refusal = found.get("refusal")  # an older server does not tell it
         if refusal:

@@ -160,6 +160,11 @@ class Road:
         ):
             object.__setattr__(self, name, value)
 
+    def goes_as_written(self, request: Request) -> bool:
+        """Nothing is to be chosen for it."""
+        wish = request.wish
+        return not (wish is not None and wish.for_targets) and self.route.policy is None and self.plain(request)
+
     def plain(self, request: Request) -> bool:
         """No target's abilities leave it out of this request."""
         if not isinstance(request, ChatRequest):

@@ -117,7 +117,7 @@ def _notes(
         unseen = _unseen(route, tells)
         if unseen:
             notes.append(f"Route {route.name} goes by {' and '.join(unseen)}, which no ledger tells: as if not said.")
-    if world.money is not None:
+    if world.money is not None and requests:
         notes.append("Budgets begin with nothing spent; answers are reserved for as long as they were on record.")
     for name, trouble in world.trouble_told.items():
         notes.append(f"The function of route {name} failed, its order held: {trouble}")

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from proxy.cli.commands import wayline
+from proxy.cli.explain import lines
 from tests.simulate.recorded_log import NOON, Log
 from tests.upstream import Upstream, in_thread
 from tests.upstream_answers import plain
@@ -242,6 +243,12 @@ def test_who_may_not_pay_is_told_the_status_that_the_caller_gets(money: Path) ->
     assert (done.exit_code, "answered at once: 403 model_not_allowed" in done.stdout) == (1, True)
     done = asked(money, "--key", "alic")
     assert (done.exit_code, done.stderr) == (1, 'there is no key alic; did you mean "alice"?\n')
+
+
+def test_that_it_waits_for_its_turn_is_told() -> None:
+    limit = "Limit reached for key 'team-a': 60 requests a minute. There is room again in 12.4 s."
+    told = " ".join(line.strip() for line in lines({**THERE, "waits": limit}))
+    assert told.endswith(f"waits for its turn: {limit}")
 
 
 def test_the_priority_that_a_rule_sets_is_told(file: Path) -> None:

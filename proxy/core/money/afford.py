@@ -153,8 +153,8 @@ Stands = tuple[Sequence[Standing], Sequence[Standing]]
 """Budgets for one request by itself, and those of hours, days and so on."""
 
 
-class Unpaid(NamedTuple):
-    """A target that a request cannot be sent to."""
+class Unsent(NamedTuple):
+    """A target that a request cannot be sent to now."""
 
     failure: Failure
     reason: str
@@ -162,16 +162,24 @@ class Unpaid(NamedTuple):
 
 
 def looked_at(
-    targets: Iterable[Target], buyer: Buyer, stands_at: Callable[[str], Stands], now: float
-) -> dict[str, Unpaid]:
+    targets: Iterable[Target],
+    buyer: Buyer,
+    stands_at: Callable[[str], Stands],
+    now: float,
+    shut: Callable[[Target], Failure | None] = lambda _: None,
+) -> dict[str, Unsent]:
     """Those of these targets, in the order of trying, that a request cannot pay for; by name. `stands_at`: what holds
-    at a backend. `now` in Unix time."""
-    found: dict[str, Unpaid] = {}
+    at a backend. `now` in Unix time. `shut`: why nothing at all can be sent to one; money is not asked for then."""
+    found: dict[str, Unsent] = {}
     word = NO_WORD
     for target in targets:
+        failure = shut(target)
+        if failure is not None:
+            found[target.name] = Unsent(failure, failure.message)
+            continue
         failure = word.at(target)
         if failure is not None:
-            found[target.name] = Unpaid(failure, _AFTER_STOP if word.stopped is not None else _AFTER_NEAR)
+            found[target.name] = Unsent(failure, _AFTER_STOP if word.stopped is not None else _AFTER_NEAR)
             continue
         each, accounts = stands_at(target.backend)
         rates = rates_of(target)
@@ -179,7 +187,7 @@ def looked_at(
             continue
         short = short_of(buyer, need_of(buyer, target, rates), target, each, accounts, now)
         if short is not None:
-            found[target.name] = Unpaid(short.failure, short.failure.message)
+            found[target.name] = Unsent(short.failure, short.failure.message)
             word = word.after(short)
     return found
 
