@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -83,6 +84,7 @@ class Runtime:
             if warning:
                 self._say("warning", "config.prices", reason=warning)
             before = self.desk
+            config = self._with_files_of(before.config, config)
             try:
                 after = build(config, int(time.time()), before)
             except ValueError as error:
@@ -112,12 +114,16 @@ class Runtime:
         self._say("info", "config.loaded", routes=len(after.config.routes), source=after.config.source)
         if before.config.listen != after.config.listen:
             self._say("warning", "config.restart_needed", reason="`listen` changes only with a restart")
-        if (before.config.ledger, before.config.why) != (after.config.ledger, after.config.why):
-            self._say("warning", "config.restart_needed", reason="`ledger` changes only with a restart")
-        if before.config.state != after.config.state:
-            self._say("warning", "config.restart_needed", reason="`state` changes only with a restart")
         if before.config.store != after.config.store:
             self._say("warning", "config.restart_needed", reason="`store` changes only with a restart")
+
+    def _with_files_of(self, before: Config, config: Config) -> Config:
+        """The databases that are open stay those in force, so that all parts speak of the same ones."""
+        if (before.ledger, before.why) != (config.ledger, config.why):
+            self._say("warning", "config.restart_needed", reason="`ledger` changes only with a restart")
+        if before.state != config.state:
+            self._say("warning", "config.restart_needed", reason="`state` changes only with a restart")
+        return replace(config, ledger=before.ledger, why=before.why, state=before.state)
 
     def _load_tokenizers(self, desk: Desk) -> None:
         loop = asyncio.get_running_loop()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from proxy import WaylineError
-from tests.app.administering import CALLER, Operator, operator
-from tests.app.embedding import HELLO
+from proxy import Wayline, WaylineError
+from tests.app.administering import ADMIN, CALLER, Operator, operator
+from tests.app.embedding import HELLO, mapping
 from tests.app.test_admin import asking
 from tests.upstream import Upstream
 from tests.upstream_answers import ok
@@ -116,6 +118,47 @@ def test_a_key_that_is_not_there_cannot_be_changed_and_without_a_database_there_
                 assert (await admin.refused("POST", "/keys", {"name": "one"}))[:2] == (409, "no_state")
 
     asyncio.run(run())
+
+
+def test_a_reload_that_names_other_databases_parts_nothing_from_those_that_are_open(tmp_path: Path) -> None:
+    """They change with a restart only: until then a key that is made works, and what is on record is found."""
+    path = tmp_path / "routes.yaml"
+
+    async def run(up: Upstream) -> None:
+        def write(**more: Any) -> None:
+            config = mapping(
+                tmp_path, up.base_url, admin={"key": ADMIN}, keys=[{"name": "team", "key": CALLER}], **more
+            )
+            path.write_text(json.dumps(config, default=str))
+
+        async def ask(method: str, at: str, body: Any = None) -> Any:
+            headers = {"authorization": f"Bearer {ADMIN}"}
+            reply = await asking(wayline).request(method, "/admin" + at, json=body, headers=headers)
+            assert reply.status_code == 200, reply.text
+            return reply.json()
+
+        async def say_hello(key: str) -> int:
+            body = {"model": "chat", "messages": HELLO, "max_tokens": 10}
+            headers = {"authorization": f"Bearer {key}"}
+            return (await asking(wayline).post("/v1/chat/completions", json=body, headers=headers)).status_code
+
+        write()
+        async with Wayline(path) as wayline:
+            assert await say_hello(CALLER) == 200
+            write(ledger={"path": tmp_path / "other.db"}, state={"path": tmp_path / "elsewhere.db"})
+            await ask("POST", "/reload")
+            made = await ask("POST", "/keys", {"name": "alice"})
+            assert await say_hello(made["key"]) == 200
+            async with asyncio.timeout(10):
+                while (await ask("GET", "/spend"))["total"]["requests"] < 2:  # noqa: ASYNC110  # written by a thread
+                    await asyncio.sleep(0.02)
+
+    async def story() -> None:
+        async with Upstream(ok()) as up:
+            await run(up)
+
+    asyncio.run(story())
+    assert not list(tmp_path.glob("other.db*")) and not list(tmp_path.glob("elsewhere.db*"))
 
 
 def test_limits_and_budgets_as_they_stand(tmp_path: Path) -> None:
