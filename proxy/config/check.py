@@ -7,7 +7,7 @@ from collections.abc import Mapping as Map
 from typing import Any, NamedTuple
 
 from proxy.config.problem import Mark, Problem, nearest, one_of, shown
-from proxy.config.spec.scalars import Choice, ScalarType, Text
+from proxy.config.spec.scalars import Choice, Off, ScalarType, Text
 from proxy.config.spec.shapes import Either, Implied, Json, ListOf, MapOf, Table, Type, Variants
 from proxy.config.tree import Kind, Mapping, Node, Scalar, Sequence, kind_of
 from proxy.config.variables import FORMS, ReadFile, Substituted, substitute, why_missing
@@ -74,10 +74,12 @@ class Checker:
             case ListOf():
                 return self._list(kind, node, path)
             case Either():
-                chosen = kind.mapping if isinstance(node, Mapping) else kind.scalar
+                if isinstance(node, Mapping):
+                    return self._table(kind.mapping, node, path)
+                more = f", or a mapping of {one_of(kind.mapping.names())}" if isinstance(kind.scalar, Off) else ""
                 if isinstance(node, Sequence):
-                    return self._wrong(node, path, f"{kind.scalar.expected}, or a mapping")
-                return self.check(chosen, node, path)
+                    return self._wrong(node, path, f"{kind.scalar.expected}{more or ', or a mapping'}")
+                return self._scalar(kind.scalar, node, path, more)
             case Json():
                 return self._json(node, path)
             case _:
@@ -185,7 +187,8 @@ class Checker:
             if found is not None and seen.setdefault(found.value, i) != i:
                 self._say(found.mark, f"{path}[{i}]", f"the same as number {seen[found.value] + 1}")
 
-    def _scalar(self, kind: ScalarType, node: Node, path: str) -> Found | None:
+    def _scalar(self, kind: ScalarType, node: Node, path: str, more: str = "") -> Found | None:
+        """`more`: what else is expected there."""
         if not isinstance(node, Scalar):
             return self._wrong(node, path, kind.expected)
         filled = self._filled(node, path)
@@ -194,7 +197,7 @@ class Checker:
         as_kind = node.kind if not filled.used or isinstance(kind, Text) else kind_of(filled.text)
         right = self._right(kind, filled, as_kind)
         if right is None:
-            self._refuse(kind, node, filled, path)
+            self._refuse(kind, node, filled, path, more)
         return right and Found(right.value, node.mark, outside=filled.used)
 
     def _right(self, kind: ScalarType, filled: Substituted, as_kind: Kind) -> Whatever | None:
@@ -203,7 +206,7 @@ class Checker:
         except ValueError:
             return None
 
-    def _refuse(self, kind: ScalarType, node: Scalar, filled: Substituted, path: str) -> None:
+    def _refuse(self, kind: ScalarType, node: Scalar, filled: Substituted, path: str, more: str) -> None:
         if filled.used:
             found = OUTSIDE
         elif node.kind is Kind.NULL:
@@ -215,7 +218,7 @@ class Checker:
         hint = nearest(node.text, kind.words) if isinstance(kind, Choice) and not filled.used else ""
         if isinstance(kind, Text) and node.kind is not Kind.TEXT and node.kind is not Kind.NULL:
             hint = " (in quotes, if it is meant as a text)"
-        self._say(node.mark, path, f"found {found}, expected {kind.expected}{hint}")
+        self._say(node.mark, path, f"found {found}, expected {kind.expected}{more}{hint}")
 
     def _filled(self, node: Scalar, path: str) -> Substituted | None:
         if node.kind is not Kind.TEXT:

@@ -74,3 +74,5 @@ def test_a_limit_that_cannot_be_meant_is_told(loader: Loader, target: str, told:
 def test_a_queue_that_cannot_be_meant_is_told(loader: Loader, queue: str) -> None:
     (told,) = loader.bad(CONFIG.format(target="safety: 9").replace("queue: {size: 7}", f"queue: {queue}"))
     assert "routes.t.queue" in told
+    if queue == "true":
+        assert told.endswith("found true, expected false, or a mapping of size, wait or priorities")
