@@ -98,7 +98,7 @@ class Watch:
             share = self._shares[route] = shared(self._shares[route], tick, 0, 0)
             value, standing = share.value, ("failover", route) in self._alerts.standing
             if value is not None:
-                on = held(standing, value, self.levels.failover, self.levels.failover * LESS)
+                on = value > 0 and held(standing, value, self.levels.failover, self.levels.failover * LESS)
                 words = f"{value:.0%} of the requests of route {route} needed more than one attempt"
                 self._alerts.note("failover", route, on, words, share=round(value, 3))
             elif share.all + share.all_before == 0:

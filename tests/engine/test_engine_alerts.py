@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -176,6 +177,22 @@ def test_a_route_that_fails_over_too_much_is_told_and_one_with_few_requests_is_n
     scene.watch.failovers(5000.0)
     scene.watch.failovers(10_000.0)
     assert scene.said() == []
+
+
+def test_at_a_bound_of_zero_any_failover_is_told_and_none_is_not() -> None:
+    scene = Scene()
+    scene.watch.levels = replace(scene.watch.levels, failover=0.0)
+    _requests(scene, 40, 0)
+    scene.watch.failovers(0.0)
+    assert scene.said() == []
+    _requests(scene, 1, 1)
+    scene.watch.failovers(15.0)
+    assert scene.said() == [("failover", "chat", True)]
+    _requests(scene, 40, 0)
+    scene.watch.failovers(400.0)
+    _requests(scene, 40, 0)
+    scene.watch.failovers(800.0)
+    assert scene.said() == [("failover", "chat", False)]
 
 
 def test_a_certificate_is_told_of_in_time_and_again_when_there_is_a_new_one() -> None:
