@@ -474,7 +474,7 @@ def test_the_document_is_valid_openapi_and_every_answer_is_as_it_says(tmp_path: 
                     schema = told["content"]["application/json"]["schema"]
                     whole = {**schema, "components": document["components"]}
                     jsonschema.Draft202012Validator(whole).validate(reply.json())
-                    assert reply.status_code in (200, 409), reply.text
+                    assert reply.status_code in (200, 404 if path.endswith("/rotate") else 409), reply.text
 
     asyncio.run(run())
 
