@@ -5,6 +5,7 @@ with everything on. Two halves: the client's request until the upstream's is wri
 the client's is. The least of many rounds is told, in microseconds of wall time: what disturbs the machine only adds.
 Then an event of a stream, on a route that could go on with a cut answer and on one that would only tell of the cut.
 
+`--row WORD` takes the configuration of the first row of `bench.everything` whose name has it, instead of a plain one.
 `--count` runs it under valgrind (which must be installed) and tells instructions a request on the event loop's thread:
 the same number again and again, also on a busy machine, so that a change of half a percent can be seen.
 """
@@ -25,11 +26,12 @@ from typing import Any
 import uvloop
 from uvicorn.server import ServerState
 
-from bench import traffic
+from bench import everything, traffic
 from proxy.app.process import Process
 from proxy.config.load import load
 from proxy.config.values import Config
 from proxy.core.call import Origin
+from proxy.engine import lessons, shelf
 from proxy.net.connection import Connection
 from proxy.net.dial import Dialer
 from proxy.net.proxies import Proxy
@@ -53,6 +55,8 @@ A_ROUND = 100
 PAUSE = 0.005
 """Seconds between rounds, in which ledger and log are written."""
 COUNTED = 200
+VALGRIND = 50
+"""So many times slower: what holds for a while must hold for as many requests as it does without it."""
 COUNTED_WITHIN = "functools_reduce"
 """The C function within which valgrind counts: what runs in it is what `--count` tells of."""
 
@@ -141,15 +145,30 @@ class Pair:
         return going, coming
 
 
-async def measure(directory: Path, rounds: int, *, counted: bool) -> None:
-    """Prints the figures; with `counted`, only does what is counted."""
-    config = load(CONFIG.format(path=directory / "ledger.db"), {}, "bench", str)
+def configured(directory: Path, word: str) -> tuple[Config, bytes]:
+    """What is measured: a configuration, and the request to it."""
+    text, request = CONFIG.format(path=directory / "ledger.db"), REQUEST
+    if word:
+        row = next(row for row in (everything.ORDER, *everything.ROWS) if word in row.name)
+        row.config(directory, 1, ["http://127.0.0.1:1"])
+        text = (directory / "routes.yaml").read_text()
+        request = everything.gateway(row).request(traffic.PLAIN_MARK)
+    config = load(text, {}, "bench", str)
     assert isinstance(config, Config), str(config)
+    return config, request
+
+
+async def measure(directory: Path, rounds: int, word: str, *, counted: bool) -> None:
+    """Prints the figures; with `counted`, only does what is counted."""
+    config, request = configured(directory, word)
+    if counted:
+        shelf.FRESH_FOR *= VALGRIND
+        lessons.CALIBRATES_EVERY *= VALGRIND
     nowhere = os.open(os.devnull, os.O_WRONLY)
     log = Log(form="json", fd=nowhere)
     process = Process(config, {}, log, lambda: "the configuration is never loaded again")
     try:
-        pair = Pair(process)
+        pair = Pair(process, request)
         await pair.begin()
         for _ in range(A_ROUND):
             pair.once()
@@ -163,6 +182,8 @@ async def measure(directory: Path, rounds: int, *, counted: bool) -> None:
             await asyncio.sleep(PAUSE)
         going, coming = (1e6 * each / A_ROUND for each in best)
         print(f"request in {going:.1f} us, response out {coming:.1f} us, together {going + coming:.1f} us")
+        if word:
+            return
         events = {"tells": 1.0, "goes-on": 1.0}
         for _ in range(rounds):
             for route in events:
@@ -176,11 +197,11 @@ async def measure(directory: Path, rounds: int, *, counted: bool) -> None:
         os.close(nowhere)
 
 
-def count() -> None:
+def count(word: str) -> None:
     """Runs this under valgrind and prints what it counted."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         command = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={COUNTED_WITHIN}"]
-        command += [f"--callgrind-out-file={name}/out", sys.executable, "-m", "bench.micro", "--counted"]
+        command += [f"--callgrind-out-file={name}/out", sys.executable, "-m", "bench.micro", "--counted", "--row", word]
         env = {**os.environ, "PYTHONHASHSEED": "0"}  # or dicts differ from run to run, and with them the count
         said = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stderr
     collected = int(said.split("Collected :")[1].split()[0])
@@ -192,13 +213,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.micro", description=__doc__)
     parser.add_argument("--rounds", type=int, default=300, help="default: %(default)s, about five seconds")
     parser.add_argument("--count", action="store_true", help="instructions instead of time, with valgrind")
+    parser.add_argument("--row", default="", metavar="WORD", help="a row of bench.everything")
     parser.add_argument("--counted", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.count:
-        count()
+        count(args.row)
         return
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        uvloop.run(measure(Path(name), args.rounds, counted=args.counted))
+        uvloop.run(measure(Path(name), args.rounds, args.row, counted=args.counted))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class RuntimeView:
         return self._render(accept)
 
     def key(self, headers: list[tuple[bytes, bytes]]) -> Key | Response:
-        found = self._runtime.desk.auth.check(headers)
+        found = self._runtime.desk.auth.check(dict(headers))
         return as_response(found) if isinstance(found, Refusal) else found
 
     def caller(self, headers: list[tuple[bytes, bytes]]) -> str | Response:

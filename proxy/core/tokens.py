@@ -22,6 +22,8 @@ CALIBRATION = 0.05
 DENSITIES = (0.4, 2.5)
 """Of tokens by those of four bytes each: code and CJK text in an old vocabulary take up to 2, long English words in a
 new one 0.8; a whole request in base64 or in spaces stands outside."""
+_ROUNDS = CHARS_PER_TOKEN - 1
+"""Added before a division, it rounds up."""
 _PER_MESSAGE = 3
 """Separators of one message, beside its role and its content, in the chat formats of OpenAI and ChatML."""
 _BEGINNING = 3
@@ -107,16 +109,17 @@ def of_plain(messages: object) -> int | None:
     """The same, quickly, for messages that hold nothing but a role and a text; `None`: these hold more."""
     if type(messages) is not list:
         return None
-    total = _BEGINNING
+    total = _BEGINNING + _PER_MESSAGE * len(messages)
     for message in messages:
         if type(message) is not dict or len(message) != 2:
             return None
-        for value in message.values():
-            if type(value) is not str:
-                return None
-            length = len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
-            total += (length + CHARS_PER_TOKEN - 1) // CHARS_PER_TOKEN
-        total += _PER_MESSAGE
+        one, other = message.values()
+        if type(one) is not str or type(other) is not str:
+            return None
+        if one.isascii() and other.isascii():
+            total += (len(one) + _ROUNDS) // CHARS_PER_TOKEN + (len(other) + _ROUNDS) // CHARS_PER_TOKEN
+        else:
+            total += of_text(one) + of_text(other)
     return total
 
 

@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 
 
 class Purses(Protocol):
-    """Budgets. What it holds for an exchange is gone after `leave`, and what for an attempt after its `settle`."""
-
-    def admit(self, exchange: Exchange) -> bool:
-        """It came in (or comes out of the queue). False: it was refused, by `exchange.refuse`."""
-        ...
+    """Budgets. Money is asked for where it is known what for: when an attempt is sent. What it holds for an exchange is
+    gone after `leave`, and what for an attempt after its `settle`."""
 
     def reserve(self, exchange: Exchange, lane: Lane, number: int, now: float) -> Failure | None:
         """Attempt `number` is about to be sent. A failure: not there; nothing is held for it then."""
@@ -66,20 +63,17 @@ class Admission:
     def _bind(self) -> None:
         """Where there is one of the two, it is called itself: each call here is made by every request."""
         limiter, purses = self._limiter, self._purses
-        one = (limiter if purses is None else purses if limiter is None else None) or _Both(limiter, purses)
-        self.admit: Callable[[Exchange], bool] = one.admit
-        """It may set out now. False: it was refused, or it waits and `enter` lets it in later."""
-        self.reserve: Callable[[Exchange, Lane, int, float], Failure | None] = one.reserve
+        one = limiter or purses
+        if limiter is not None and purses is not None:
+            one = _Both(limiter, purses)
+        self.admit: Callable[[Exchange], bool] = _at_once if limiter is None else limiter.admit
+        """It may set out now. False: it was refused, or it waits and sets out later."""
+        self.reserve: Callable[[Exchange, Lane, int, float], Failure | None] = _nothing if one is None else one.reserve
         """What attempt `number` takes of limits and budgets. A failure: it is not sent there."""
-        self.settle: Callable[[Exchange, int, Outcome], None] = one.settle
+        self.settle: Callable[[Exchange, int, Outcome], None] = _nothing if one is None else one.settle
         """Attempt `number` has ended: what it really took."""
-        self.leave: Callable[[Exchange], None] = one.leave
+        self.leave: Callable[[Exchange], None] = _nothing if one is None else one.leave
         """It is over; also where it was never let in."""
-
-    def enter(self, exchange: Exchange) -> None:
-        """One that waited for our limits: it has its place in them now."""
-        if self._purses is None or self._purses.admit(exchange):
-            exchange.set_out()
 
     def full(self, exchange: Exchange, failure: Failure) -> Failure | None:
         """No target had a place for it, or none could be asked. `None`: it waits for one; else what it is told."""
@@ -96,40 +90,36 @@ class Admission:
             self._limiter.heard(lane, headers)
 
 
+def _at_once(_: Exchange) -> bool:
+    return True
+
+
+def _nothing(*_: object) -> None:
+    return None
+
+
 class _Both:
     """Limits before budgets, and given back if these refuse."""
 
-    def __init__(self, limiter: Limiter | None, purses: Purses | None) -> None:
+    __slots__ = ("_limiter", "_purses")
+
+    def __init__(self, limiter: Limiter, purses: Purses) -> None:
         self._limiter = limiter
         self._purses = purses
 
-    def admit(self, exchange: Exchange) -> bool:
-        if self._limiter is not None and not self._limiter.admit(exchange):
-            return False
-        return self._purses is None or self._purses.admit(exchange)
-
     def reserve(self, exchange: Exchange, lane: Lane, number: int, now: float) -> Failure | None:
-        limiter, purses = self._limiter, self._purses
-        if limiter is not None:
-            failure = limiter.reserve(exchange, lane, number, now)
-            if failure is not None:
-                return failure
-        if purses is not None:
-            failure = purses.reserve(exchange, lane, number, now)
-            if failure is not None:
-                if limiter is not None:
-                    limiter.release(exchange, number)
-                return failure
-        return None
+        failure = self._limiter.reserve(exchange, lane, number, now)
+        if failure is not None:
+            return failure
+        failure = self._purses.reserve(exchange, lane, number, now)
+        if failure is not None:
+            self._limiter.release(exchange, number)
+        return failure
 
     def settle(self, exchange: Exchange, number: int, outcome: Outcome) -> None:
-        if self._purses is not None:
-            self._purses.settle(exchange, number, outcome)
-        if self._limiter is not None:
-            self._limiter.settle(exchange, number, outcome)
+        self._purses.settle(exchange, number, outcome)
+        self._limiter.settle(exchange, number, outcome)
 
     def leave(self, exchange: Exchange) -> None:
-        if self._purses is not None:
-            self._purses.leave(exchange)
-        if self._limiter is not None:
-            self._limiter.leave(exchange)
+        self._purses.leave(exchange)
+        self._limiter.leave(exchange)

@@ -267,5 +267,5 @@ class Exchange(OnRecord):
         cost = self._last_cost if known else None
         if held is None:
             return Won(route, target.name, attempts, cost, attempt.dropped, attempt.native)
-        queued, room = held.queued, held.room(self.began)
+        queued, room = held.queued, held.bounds.room(self.began)
         return Won(route, target.name, attempts, cost, attempt.dropped, attempt.native, "", "", queued, room)

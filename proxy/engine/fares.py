@@ -50,25 +50,25 @@ Taken = tuple[int, tuple[Account, ...], float]
 _NOTHING: Taken = (0, (), 0.0)
 
 
-class Held:
+class Spending:
     """Of one exchange."""
 
-    __slots__ = ("asked", "near", "number", "others", "request", "reserved", "spent", "stopped", "taken")
+    # Attributes of the class that stand for "not yet" or "not so": an instance sets only what is otherwise.
+    number = 0
+    """Of the attempt that is under way; 0: none is."""
+    taken: Taken = _NOTHING
+    others: dict[int, Taken] | None = None
+    """Further attempts that are under way with it: most exchanges never have any."""
+    spent = 0
+    reserved = 0
+    stopped: Failure | None = None
+    """It goes nowhere any more."""
+    near: Failure | None = None
+    """It goes to targets on this machine only."""
 
     def __init__(self, asked: Asked, request: Request) -> None:
         self.asked = asked
         self.request = request
-        self.number = 0
-        """Of the attempt that is under way; 0: none is."""
-        self.taken: Taken = _NOTHING
-        self.others: dict[int, Taken] | None = None
-        """Further attempts that are under way with it: most exchanges never have any."""
-        self.spent = 0
-        self.reserved = 0
-        self.stopped: Failure | None = None
-        """It goes nowhere any more."""
-        self.near: Failure | None = None
-        """It goes to targets on this machine only."""
 
     @property
     def word(self) -> str:

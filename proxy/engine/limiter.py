@@ -18,7 +18,7 @@ from proxy.core.limiting.values import NONE, Limits, Rate
 from proxy.core.outcome import Ended, Outcome
 from proxy.engine.lane import Lane
 from proxy.engine.queue import DRAINING, Door, Waiting
-from proxy.engine.scopes import USUAL, Held, Scope, at_limit, counts_tokens, meter_of, tokens_of
+from proxy.engine.scopes import USUAL, Bounds, Held, Scope, at_limit, meter_of, tokens_of
 
 if TYPE_CHECKING:
     from proxy.engine.admission import Admission
@@ -72,13 +72,13 @@ class Limiter:
         self._all = Scope("this gateway", NONE, self._epoch)
         self._keys: dict[str, Scope] = {}
         self._routes: dict[str, Scope] = {}
-        self._found: dict[tuple[str, str], tuple[tuple[Scope, ...], bool]] = {}
-        """By key and route: what holds, and whether tokens matter to it."""
+        self._found: dict[tuple[str, str], Bounds] = {}
+        """By key and route."""
         self._meters: dict[str, Meter | None] = {}
         """By target, and by backend with a slash behind it."""
         self._of_lane: dict[str, tuple[Meter, ...]] = {}
         self._usual = USUAL
-        self.waiting = Waiting(admission, self.meters, {} if trouble is None else trouble)
+        self.waiting = Waiting(self.meters, {} if trouble is None else trouble)
 
     # What the configuration and the keys say -------------------------------------------------------------------------
 
@@ -101,7 +101,7 @@ class Limiter:
         """The limits of a caller's key, where it has any."""
         return self._keys.get(key)
 
-    def _scopes(self, exchange: Exchange) -> tuple[tuple[Scope, ...], bool]:
+    def _bounds(self, exchange: Exchange) -> Bounds:
         route = exchange.road.route
         if len(self._found) >= MOST_FOUND:
             self._found.clear()
@@ -114,9 +114,8 @@ class Limiter:
             found.append(self._keep(self._keys, exchange.key, words, of_key, told=True))
         if route.limits:
             found.append(self._keep(self._routes, route.name, f"route '{route.name}'", route.limits))
-        scopes = tuple(found)
-        counted = self._found[exchange.key, route.name] = (scopes, counts_tokens(scopes))
-        return counted
+        bounds = self._found[exchange.key, route.name] = Bounds(found)
+        return bounds
 
     def _keep(self, known: dict[str, Scope], name: str, words: str, limits: Limits, *, told: bool = False) -> Scope:
         scope = known.get(name)
@@ -166,18 +165,17 @@ class Limiter:
 
     def admit(self, exchange: Exchange) -> bool:
         """It came in: by the limits of all, its key and its route."""
-        found = self._found.get((exchange.key, exchange.road.route.name))
-        scopes, count = self._scopes(exchange) if found is None else found
-        if not scopes:
+        bounds = self._found.get((exchange.key, exchange.road.route.name)) or self._bounds(exchange)
+        if not bounds.scopes:
             return True
+        held = exchange.held = Held(bounds, tokens_of(exchange.request, self._usual) if bounds.tokens else 0)
         now = exchange.began
-        tokens = tokens_of(exchange.request, self._usual) if count else 0.0
-        held = exchange.held = Held(scopes, tokens)
-        return held.attempt(now) or self._holds(exchange, held, now)
+        waited = self.waiting.doors and any(scope.waiting for scope in bounds.scopes)
+        return (not waited and held.attempt(now)) or self._holds(exchange, held, now)
 
     def _holds(self, exchange: Exchange, held: Held, now: float) -> bool:
         """Some limit is reached: it waits for it, or is refused."""
-        scopes, tokens = held.scopes, held.tokens
+        scopes, tokens = held.bounds.scopes, held.tokens
         opens = max(0.0 if scope.full else scope.wait(tokens, now) for scope in scopes)
         queue = exchange.road.route.queue
         worst = max(scopes, key=lambda scope: (scope.wait(tokens, now), scope.full))
@@ -244,12 +242,17 @@ class Limiter:
         held = exchange.held
         if held is not None:
             usage = outcome.usage
-            if usage is None:
-                held.settle(number, held.tokens if outcome.maybe_billed else 0.0)
-            else:
+            if usage is not None:
+                output = usage.output
+                tokens: float = usage.input + output
                 if held.tokens:
-                    self._usual += (usage.output - self._usual) * LEARNS
-                held.settle(number, float(usage.input + usage.output))
+                    self._usual += (output - self._usual) * LEARNS
+            else:
+                tokens = held.tokens if outcome.maybe_billed else 0
+            held.sent = True
+            held.spent += tokens
+            if held.attempts is not None:
+                held.settle(number, tokens)
         if self.waiting.doors:
             self.waiting.departed(time.monotonic())
 
@@ -315,7 +318,7 @@ class Limiter:
         if held.ticket is not None:
             self.waiting.leave(held, "left")
         held.leave()
-        if held.scopes and self.waiting.doors:
+        if self.waiting.doors and held.bounds.scopes:
             self.waiting.wake()
 
     def heard(self, lane: Lane, headers: Headers) -> None:

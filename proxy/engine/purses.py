@@ -14,7 +14,7 @@ from proxy.core.money.budget import NO_TERMS, UNIT, Budget, OnExceeded, Owned, P
 from proxy.core.outcome import Outcome
 from proxy.core.route import Target
 from proxy.core.tokens import of_chars
-from proxy.engine.fares import Fare, Held, Holding, Passed, could_ask, fare_of
+from proxy.engine.fares import Fare, Holding, Passed, Spending, could_ask, fare_of
 from proxy.engine.till import Till
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ class Purses:
         self._accounts: dict[Owned, Account] = {}
         self._fares: dict[tuple[str, str, int, tuple[str, ...]], Fare] = {}
         """Targets by their identity, since hashing one costs more than all the rest; a fare holds its target."""
-        self._held: dict[Exchange, Held] = {}
         self._past: Mapping[Owned, int] = {}
         self._past_at = 0.0
         self._now = 0.0
@@ -79,10 +78,6 @@ class Purses:
 
     # What exchanges do -------------------------------------------------------------------------------------------
 
-    def admit(self, exchange: Exchange) -> bool:
-        """Money is asked for where it is known what for: when an attempt is sent."""
-        return True
-
     def reserve(self, exchange: Exchange, lane: Lane, number: int, now: float) -> Failure | None:
         """Hold what attempt `number` may cost at most at this target. A failure: there is not so much."""
         target = lane.target
@@ -91,7 +86,7 @@ class Purses:
         if fare is None:
             fare = self._find(at, target)
         idle, _, _, _, _, inward, outward, most_out, without, beyond = fare
-        held = self._held.get(exchange)
+        held = exchange.spending
         if held is not None:
             stopped = held.stopped or (None if target.local else held.near)
             if stopped is not None:
@@ -99,7 +94,7 @@ class Purses:
         if idle:
             return None
         if held is None:
-            held = self._held[exchange] = Held(asked_of(exchange.request), exchange.request)
+            held = exchange.spending = Spending(asked_of(exchange.request), exchange.request)
         tokens, output, answers, speaks, _, unusual = held.asked
         output = without if output is None else output if output < most_out else most_out
         if output < 0 or tokens > beyond or number != 1 or answers != 1 or unusual or not speaks:
@@ -110,7 +105,7 @@ class Purses:
 
     def settle(self, exchange: Exchange, number: int, outcome: Outcome) -> None:
         """That attempt has ended. Where it may be charged for, and nobody knows how much, what was held is spent."""
-        held = self._held.get(exchange)
+        held = exchange.spending
         taken = None if held is None else held.give(number)
         if held is None or taken is None:
             return
@@ -123,7 +118,7 @@ class Purses:
 
     def leave(self, exchange: Exchange) -> None:
         """The exchange is over."""
-        held = self._held.pop(exchange, None)
+        held = exchange.spending
         if held is not None and (held.number or held.others):
             for number in (held.number, *(held.others or ())):
                 taken = held.give(number)
@@ -150,24 +145,25 @@ class Purses:
 
     # Inside ------------------------------------------------------------------------------------------------------
 
-    def _hold(self, held: Held, fare: Fare, amount: int, number: int) -> Failure | None:
-        _, accounts, each, target, rates = fare[:5]
+    def _hold(self, held: Spending, fare: Fare, amount: int, number: int) -> Failure | None:
+        accounts, till = fare.accounts, self._till
         now = time()
         if now > self._now:
             self._now = now
         else:
             now = self._now  # never back: what was held in one period must not be settled in one before it
-        for owned, budget in each:
+        for owned, budget in fare.each:
             if held.spent + held.reserved + amount > budget.amount:
                 stands = Standing(owned, budget, held.spent, held.reserved, now, now)
-                return self._too_little(held, stands, target, rates, amount)
-        if self._till is not None:
-            self._till.load(accounts)
-        short = reserve(accounts, amount, now)
-        if self._till is not None:
-            self._till.store(accounts)
+                return self._too_little(held, stands, fare.target, fare.rates, amount)
+        if till is None:
+            short = reserve(accounts, amount, now)
+        else:
+            till.load(accounts)
+            short = reserve(accounts, amount, now)
+            till.store(accounts)
         if short is not None:
-            return self._too_little(held, short.stands(now), target, rates, amount)
+            return self._too_little(held, short.stands(now), fare.target, fare.rates, amount)
         held.take(number, (amount, accounts, now))
         return None
 
@@ -177,12 +173,17 @@ class Purses:
         return any(budget.per is per for budget in given)
 
     def _settle(self, accounts: Sequence[Account], held: int, paid: int, at: float) -> None:
-        if self._till is not None:
-            self._till.load(accounts)
-        passed = settle(accounts, held, paid, at)
-        told = [Passed(one.stands(self._now), percent) for one in passed for percent in one.passed()] if passed else ()
-        if self._till is not None:
-            self._till.store(accounts)
+        till = self._till
+        if till is None:
+            passed = settle(accounts, held, paid, at)
+            if not passed:
+                return
+        else:
+            till.load(accounts)
+            passed = settle(accounts, held, paid, at)
+        told = [Passed(one.stands(self._now), percent) for one in passed for percent in one.passed()]
+        if till is not None:
+            till.store(accounts)
         for one in told:
             self._on_passed(one)
 
@@ -201,7 +202,7 @@ class Purses:
         self._store(accounts)
         return found
 
-    def _closely(self, exchange: Exchange, held: Held, fare: Fare, number: int) -> int | Failure:
+    def _closely(self, exchange: Exchange, held: Spending, fare: Fare, number: int) -> int | Failure:
         """What an attempt may cost that is not a usual one; or why it is not sent there."""
         asked, rates, ask = held.asked, fare.rates, self._terms.ask
         more = 0 if number == 1 or exchange.story is None else of_chars(len(exchange.story.text))
@@ -214,7 +215,9 @@ class Purses:
             return self._without_bound(held, fare, rates)
         return 0 if rates is None else usual(asked, rates, more)
 
-    def _too_little(self, held: Held, stands: Standing, target: Target, rates: Rates | None, amount: int) -> Failure:
+    def _too_little(
+        self, held: Spending, stands: Standing, target: Target, rates: Rates | None, amount: int
+    ) -> Failure:
         tokens = could_ask(held.asked, rates, stands.room)
         if tokens > 0 and self._terms.ask:
             failure = words.say_how_long(stands, amount, tokens, target.name, held.word)
@@ -223,7 +226,7 @@ class Purses:
         self._stop(held, stands, failure)
         return failure
 
-    def _without_bound(self, held: Held, fare: Fare, rates: Rates | None) -> Failure:
+    def _without_bound(self, held: Spending, fare: Fare, rates: Rates | None) -> Failure:
         now = time()
         stands = self._standings(fare.accounts)
         stands += [Standing(owned, budget, held.spent, held.reserved, now, now) for owned, budget in fare.each]
@@ -240,7 +243,7 @@ class Purses:
         self._stop(held, least, failure)
         return failure
 
-    def _stop(self, held: Held, stands: Standing, failure: Failure) -> None:
+    def _stop(self, held: Spending, stands: Standing, failure: Failure) -> None:
         """What follows for the other targets. A backend's own budget says nothing of them."""
         then = stands.budget.on_exceeded
         if then is OnExceeded.LOCAL:

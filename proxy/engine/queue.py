@@ -23,7 +23,6 @@ from proxy.engine.lane import Lane
 from proxy.engine.scopes import Held, Scope
 
 if TYPE_CHECKING:
-    from proxy.engine.admission import Admission
     from proxy.engine.exchange import Exchange
 
 BUSY = frozenset({FailureKind.RATE_LIMITED, FailureKind.OVERLOADED})
@@ -44,12 +43,9 @@ class Door(NamedTuple):
 class Waiting:
     """The queue of one process."""
 
-    def __init__(
-        self, admission: Admission, meters: Callable[[Lane], tuple[Meter, ...]], trouble: Mapping[str, Health]
-    ) -> None:
+    def __init__(self, meters: Callable[[Lane], tuple[Meter, ...]], trouble: Mapping[str, Health]) -> None:
         """`meters`: the rate limits of a lane's target and backend. `trouble`: see `Healths`."""
         self._trouble = trouble
-        self._admission = admission
         self._meters = meters
         self._fair: Fair[Exchange] = Fair()
         self.doors: dict[Hashable, Door] = {}
@@ -239,7 +235,7 @@ class Waiting:
         if door.scopes:
             self._over(held, ticket, "served")
             held.enter(now)
-            self._admission.enter(exchange)
+            exchange.set_out()
             return
         self.called, self._turned = exchange, ticket
         try:

@@ -11,8 +11,9 @@ from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.choice.facts import facts_of, output_of
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.limiting.fair import Ticket
-from proxy.core.limiting.meter import Meter, Taken
+from proxy.core.limiting.meter import Meter
 from proxy.core.limiting.values import Limits, Rate, in_words
+from proxy.core.limiting.window import Window
 from proxy.core.relay import RelayRequest
 from proxy.engine.caller import Room
 
@@ -24,19 +25,20 @@ SHORT = 4096
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 USUAL = 500.0
 """Tokens of an answer, as long as nothing is known."""
+_NO_LIMIT = 1 << 62
 
 
 class Scope:
     """One of them, with its limits and what is taken of them."""
 
-    __slots__ = ("busy", "limit", "limits", "meter", "told", "waiting", "words")
+    __slots__ = ("busy", "limit", "limits", "meter", "most", "told", "waiting", "words")
 
     def __init__(self, words: str, limits: Limits, epoch: float, *, told: bool = False) -> None:
         """`words`: what it is, for a reader. `told`: the caller gets to know what is left."""
         self.told = told
         self.words = words
         self.busy = 0
-        """Requests that are let in."""
+        """Requests that are let in, where there is a limit of how many at once."""
         self.waiting = 0
         """Requests in the queue because of it: nobody who comes later goes before them."""
         self.meter: Meter | None = None
@@ -46,30 +48,17 @@ class Scope:
         """Others hold. What is counted stays."""
         self.limits = limits
         self.limit = limits.concurrency
+        self.most = _NO_LIMIT if self.limit is None else self.limit
         self.meter = meter_of(limits.rates, epoch, self.meter)
 
     @property
     def full(self) -> bool:
         """As many are let in as may be at once."""
-        return self.limit is not None and self.busy >= self.limit
+        return self.busy >= self.most
 
     def wait(self, tokens: float, now: float) -> float:
         """Seconds until its windows let a request through; 0: now."""
         return 0.0 if self.meter is None else self.meter.wait(tokens, now)
-
-    def room(self, now: float) -> tuple[Room, ...]:
-        """What is left for the caller whose key it is, of each unit by the window that has least."""
-        meter = self.meter
-        if meter is None:
-            return ()
-        if len(meter.windows) == 1:
-            return (_new(Room, meter.windows[0].standing(now)),)
-        found: dict[str, Room] = {}
-        for window in meter.windows:
-            room: Room = _new(Room, window.standing(now))
-            if room.unit not in found or room.left < found[room.unit].left:
-                found[room.unit] = room
-        return tuple(found.values())
 
     def refusal(self, tokens: float, now: float) -> Failure:
         """Why nobody is let in now, for the caller: which limit, how much, until when."""
@@ -112,15 +101,49 @@ def meter_of(rates: Sequence[Rate], epoch: float, before: Meter | None) -> Meter
     return Meter(rates, epoch, before)
 
 
+class Bounds:
+    """What holds for the requests of one key on one route, ready to be taken from without a call for each."""
+
+    __slots__ = ("_told", "placed", "requests", "scopes", "tokens")
+
+    def __init__(self, scopes: Sequence[Scope] = ()) -> None:
+        self.scopes = tuple(scopes)
+        self.placed = tuple(scope for scope in scopes if scope.limit is not None)
+        """Those that count how many are let in."""
+        windows = [window for scope in scopes if scope.meter is not None for window in scope.meter.windows]
+        self.requests = tuple(window for window in windows if not window.of_tokens)
+        self.tokens = tuple(window for window in windows if window.of_tokens)
+        told = next((scope.meter for scope in scopes if scope.told), None)
+        self._told: tuple[Window, ...] = () if told is None else told.windows
+
+    def room(self, now: float) -> tuple[Room, ...]:
+        """What is left for the caller by the limits of its key, of each unit by the window that has least."""
+        windows = self._told
+        if not windows:
+            return ()
+        if len(windows) == 1:
+            return (_new(Room, windows[0].standing(now)),)
+        found: dict[str, Room] = {}
+        for window in windows:
+            room: Room = _new(Room, window.standing(now))
+            if room.unit not in found or room.left < found[room.unit].left:
+                found[room.unit] = room
+        return tuple(found.values())
+
+
+UNBOUND = Bounds()
+
+
 class Held:
     """What one exchange holds of limits, or waits for."""
 
     # Attributes of the class that stand for "not yet" or "not so": an instance sets only what is otherwise.
     inside = False
     """It was let in."""
-    taken: tuple[Taken, ...] | list[Taken] = ()
-    attempts: dict[int, tuple[Taken, ...]] | None = None
-    """What is taken of backends' and targets' limits, by attempt."""
+    at = 0.0
+    """When: its part of all windows was taken then."""
+    attempts: dict[int, tuple[tuple[Meter, ...], float]] | None = None
+    """Of which backends' and targets' limits its attempts took their part, and when."""
     sent = False
     """Something of it went to an upstream."""
     spent = 0.0
@@ -132,107 +155,105 @@ class Held:
     queued = 0.0
     """Seconds that it has waited."""
 
-    def __init__(self, scopes: tuple[Scope, ...] = (), tokens: float = 0.0) -> None:
-        self.scopes = scopes
+    def __init__(self, bounds: Bounds = UNBOUND, tokens: float = 0) -> None:
+        self.bounds = bounds
         self.tokens = tokens
         """What it may take, by estimate."""
 
     def attempt(self, now: float) -> bool:
         """It is let in if it fits, and takes its part of all its scopes."""
-        taken = []
-        for scope in self.scopes:
-            limit, meter = scope.limit, scope.meter
-            fits = not scope.waiting and (limit is None or scope.busy < limit)
-            if fits and meter is not None:
-                one = meter.attempt(self.tokens, now)
-                if one is not None:
-                    taken.append(one)
-                fits = one is not None
-            if not fits:
-                for one in taken:
-                    one.give_back()
+        bounds, tokens = self.bounds, self.tokens
+        for scope in bounds.placed:
+            if scope.busy >= scope.most:
                 return False
-        self._enter(taken)
+        for window in bounds.requests:
+            if now >= window.until:
+                window.turn(now)
+            if window.used >= window.limit:
+                return False
+        for window in bounds.tokens:
+            if now >= window.until:
+                window.turn(now)
+            if window.used + tokens > window.limit:
+                return False
+        self._enter(now)
         return True
 
     def enter(self, now: float) -> None:
         """It is let in, whether it fits or not."""
-        self._enter([scope.meter.take(self.tokens, now) for scope in self.scopes if scope.meter is not None])
+        bounds = self.bounds
+        for window in (*bounds.requests, *bounds.tokens):
+            if now >= window.until:
+                window.turn(now)
+        self._enter(now)
 
-    def _enter(self, taken: list[Taken]) -> None:
+    def _enter(self, now: float) -> None:
+        bounds, tokens = self.bounds, self.tokens
         self.inside = True
-        self.taken = taken
-        for scope in self.scopes:
+        self.at = now
+        for scope in bounds.placed:
             scope.busy += 1
+        for window in bounds.requests:
+            window.used += 1
+        for window in bounds.tokens:
+            window.used += tokens
 
     def reserve(self, meters: tuple[Meter, ...], number: int, now: float) -> Meter | None:
         """Attempt `number` takes its part of these, or of none: then the one in which there is no room."""
-        taken: tuple[Taken, ...] = ()
-        for meter in meters:
-            one = meter.attempt(self.tokens, now)
-            if one is None:
-                for other in taken:
-                    other.give_back()
+        for place, meter in enumerate(meters):
+            if not meter.attempt(self.tokens, now):
+                for other in meters[:place]:
+                    other.give_back(now, self.tokens)
                 return meter
-            taken = (*taken, one)
         if self.attempts is None:
-            self.attempts = {number: taken}
-        else:
-            self.attempts[number] = taken
+            self.attempts = {}
+        self.attempts[number] = meters, now
         return None
 
     def release(self, number: int) -> None:
         """The attempt is not sent."""
-        if self.attempts is not None:
-            for one in self.attempts.pop(number, ()):
-                one.give_back()
+        if self.attempts is not None and number in self.attempts:
+            meters, at = self.attempts.pop(number)
+            for meter in meters:
+                meter.give_back(at, self.tokens)
 
     def settle(self, number: int, tokens: float) -> None:
-        """The attempt has ended, and really took so many."""
-        self.sent = True
-        self.spent += tokens
-        if self.attempts is not None:
-            for one in self.attempts.pop(number, ()):
-                one.settle(tokens)
-
-    def room(self, now: float) -> tuple[Room, ...]:
-        """What is left for the caller, by the limits of its key."""
-        for scope in self.scopes:
-            if scope.told:
-                return scope.room(now)
-        return ()
+        """The attempt has ended, and really took so many of backends' and targets' limits."""
+        if self.attempts is not None and number in self.attempts:
+            meters, at = self.attempts.pop(number)
+            by = tokens - self.tokens
+            for meter in meters if by else ():
+                meter.settle(at, by)
 
     def leave(self) -> None:
         """It is over: what was held for it and not used is free again."""
-        if self.inside:
-            self.inside = False
-            for scope in self.scopes:
-                scope.busy -= 1
+        if not self.inside:
+            return
+        self.inside = False
+        bounds, at = self.bounds, self.at
+        for scope in bounds.placed:
+            scope.busy -= 1
         if self.sent:
-            if self.spent != self.tokens:
-                for one in self.taken:
-                    one.settle(self.spent)
+            by = self.spent - self.tokens if bounds.tokens else 0
         else:
-            for one in self.taken:
-                one.give_back()
-        self.taken = ()
+            by = -self.tokens
+            for window in bounds.requests:
+                window.change(at, -1)
+        if by:
+            for window in bounds.tokens:
+                window.change(at, by)
 
 
-def tokens_of(request: ChatRequest | EmbedRequest | RelayRequest, usual: float) -> float:
+def tokens_of(request: ChatRequest | EmbedRequest | RelayRequest, usual: float) -> int:
     """What a request may take, input and answer together: as much as it allows for its answer, else what is usual."""
     body, raw = request.body, request.raw
     if 0 < len(raw) <= SHORT:
-        given = len(raw) / 4.0
+        given = (len(raw) + 3) // 4
     elif isinstance(request, RelayRequest):
-        given = 0.0 if not body else len(raw) / 4.0
+        given = (len(raw) + 3) // 4 if body else 0
     else:
-        given = float(facts_of(body, chat=False).input)
+        given = facts_of(body, chat=False).input
     if not isinstance(request, ChatRequest):
         return given
     asked = output_of(body)
-    return given + (usual if asked is None else asked)
-
-
-def counts_tokens(scopes: Sequence[Scope]) -> bool:
-    """The tokens of a request matter to some of them."""
-    return any(scope.meter is not None and scope.meter.counts_tokens for scope in scopes)
+    return given + (int(usual) if asked is None else asked)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def stands(exchange: Exchange, backend: str, now: float) -> Iterator[Note]:
     """All that hold for it. `backend`: the one that it was tried at last; may be empty. `now` on the engine's clock."""
     held = exchange.held
-    for scope in () if held is None else held.scopes:
+    for scope in () if held is None else held.bounds.scopes:
         yield Note("limit", scope.words, ", ".join(_taken(scope, now)))
     admission = exchange.engine.admission
     if admission is not None and isinstance(admission.purses, Purses):

@@ -17,6 +17,7 @@ from proxy.engine.roads import MAX_DIRECT
 from proxy.engine.sending import Sending
 
 if TYPE_CHECKING:
+    from proxy.engine.fares import Spending
     from proxy.engine.lane import Road
     from proxy.engine.scopes import Held
 
@@ -30,6 +31,8 @@ class Starting(Sending):
     key: str
     held: Held | None = None
     """What it holds of limits, or waits for."""
+    spending: Spending | None = None
+    """What it has reserved and spent of budgets."""
     _state: machine.State = _OUTSIDE
     """Until it sets out: whoever waits can leave, or be too late, and nothing is live."""
     _usual: machine.Usual | None = None
@@ -123,7 +126,8 @@ class Starting(Sending):
     def _start_by_choice(self, route: Route) -> None:
         """By what the request needs and its route says: see `choose`."""
         engine = self.engine
-        choice, road, usual = engine.choices.ready(self.road, self.request, self.key, engine.trouble, self._now)
+        now = self.began if self._called_at is None else self._called_at
+        choice, road, usual = engine.choices.ready(self.road, self.request, self.key, engine.trouble, now)
         self.choice = choice
         if road is not self.road:
             self._whole_road = self.road

@@ -14,7 +14,7 @@ from proxy.core.failure import Failure
 from proxy.core.limiting.meter import Meter
 from proxy.core.route import Route, Target
 from proxy.core.usage import Usage
-from proxy.engine.scopes import USUAL, Held, Scope, at_limit, meter_of
+from proxy.engine.scopes import USUAL, Bounds, Held, Scope, at_limit, meter_of
 from proxy.simulate.record import Asking
 
 if TYPE_CHECKING:
@@ -47,11 +47,12 @@ class Limits:
     def hold(self, one: Asking) -> Held:
         """What a request may take, by estimate."""
         known = (self._all if self._all.limits else None, self._keys.get(one.key), self._routes.get(one.route))
-        return Held(tuple(scope for scope in known if scope is not None), one.input + self._usual * one.chat)
+        bounds = Bounds([scope for scope in known if scope is not None])
+        return Held(bounds, one.input + int(self._usual) * one.chat)
 
     def opens(self, held: Held, now: float) -> float:
         """Seconds until it may be let in; infinite: when somebody leaves."""
-        return max((inf if scope.full else scope.wait(held.tokens, now) for scope in held.scopes), default=0.0)
+        return max((inf if scope.full else scope.wait(held.tokens, now) for scope in held.bounds.scopes), default=0.0)
 
     # Out --------------------------------------------------------------------------------------------------------------
 
@@ -87,6 +88,8 @@ class Limits:
         if usage is not None:
             tokens = float(usage.input + usage.output)
             self._usual += (usage.output - self._usual) * LEARNS
+        held.sent = True
+        held.spent += tokens
         held.settle(number, tokens)
 
     def leave(self, held: Held) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from time import gmtime, strftime, time
 from typing import Protocol
 
 from proxy.config.values import CallerKey
-from proxy.core.call import Headers
 from proxy.core.key import ANYONE, EXPIRED, REVOKED, Key, Known
 from proxy.wire.errors import Refusal, refusal, scrubbed
 
@@ -56,11 +55,12 @@ class Authenticator:
         """Callers need a key. Once there was one in the table they always do, also when the last one has ended."""
         return bool(self._known) or (self.table is not None and self.table.some)
 
-    def check(self, headers: Headers) -> Key | Refusal:
-        """The caller's key, or a 401. Where there are no keys everyone passes, with one that has no name."""
+    def check(self, fields: Mapping[bytes, bytes]) -> Key | Refusal:
+        """The caller's key, or a 401. Where there are no keys everyone passes, with one that has no name. `fields`: the
+        request's headers."""
         if not self._known and (self.table is None or not self.table.some):
             return ANYONE
-        presented = _presented(headers)
+        presented = _presented(fields)
         if presented is None:
             return _MISSING
         digest = sha256(presented).digest()
@@ -87,14 +87,9 @@ def not_allowed(key: Key, model: str) -> Refusal:
     return refusal(403, message, "model_not_allowed", param="model")
 
 
-def _presented(headers: Headers) -> bytes | None:
+def _presented(fields: Mapping[bytes, bytes]) -> bytes | None:
     """`Authorization: Bearer` first, then `x-api-key` and `api-key` (as clients made for Anthropic and Azure send)."""
-    other: bytes | None = None
-    for name, value in headers:
-        if name == b"authorization":
-            scheme, _, rest = value.partition(b" ")
-            if scheme.lower() == b"bearer" and rest.strip():
-                return rest.strip()
-        elif name in (b"x-api-key", b"api-key") and value and other is None:
-            other = value
-    return other
+    value = fields.get(b"authorization")
+    if value is not None and value[:7].lower() == b"bearer " and (presented := value[7:].strip()):
+        return presented
+    return fields.get(b"x-api-key") or fields.get(b"api-key") or None

@@ -82,7 +82,7 @@ class Front:
     def _take(self, inbound: Inbound, reply: Reply, read: Read) -> None:
         desk = self._desk()
         rid = request_id(inbound.fields)
-        key = desk.auth.check(inbound.headers)
+        key = desk.auth.check(inbound.fields)
         if isinstance(key, Refusal):
             self._refuse(reply, key, rid, _WORDS[read])
             return
@@ -135,7 +135,7 @@ class Front:
     def _relay(self, relay: Relay, inbound: Inbound, reply: Reply) -> None:
         """A request that is handed on as it is."""
         desk, rid = self._desk(), request_id(inbound.fields)
-        key = desk.auth.check(inbound.headers)
+        key = desk.auth.check(inbound.fields)
         if isinstance(key, Refusal):
             self._refuse(reply, key, rid, relay.name)
             return
@@ -160,7 +160,7 @@ class Front:
 
     def _caller(self, api: Api | Counts, desk: Desk, inbound: Inbound, reply: Reply, rid: str) -> Key | None:
         """The caller's key; `None`: it was refused."""
-        key = desk.auth.check(inbound.headers)
+        key = desk.auth.check(inbound.fields)
         if not isinstance(key, Refusal):
             return key
         self._refuse(reply, worded(api, key, rid), rid, api.name)

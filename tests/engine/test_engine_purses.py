@@ -327,6 +327,6 @@ def test_nothing_is_held_for_a_request_that_is_over(on_loop: Story) -> None:
         money.ask()
         money.ask().exchange.gone()
         money.stage.flights[0].whole()
-        assert not money.purses._held
+        assert money.stands()[1] == 0
 
     on_loop(story)

@@ -18,7 +18,7 @@ KEYS = Authenticator((CallerKey("alice", sha256(b"sk-a").digest()), CallerKey("b
 
 
 def check(*headers: tuple[bytes, bytes]) -> str | Refusal:
-    found = KEYS.check(list(headers))
+    found = KEYS.check(dict(headers))
     return found if isinstance(found, Refusal) else found.name
 
 
@@ -59,7 +59,7 @@ WRONG: list[list[tuple[bytes, bytes]]] = [
 
 @pytest.mark.parametrize("headers", WRONG)
 def test_without_a_right_key_it_is_a_401_with_a_challenge_that_does_not_repeat_the_key(headers: Headers) -> None:
-    refused = KEYS.check(headers)
+    refused = KEYS.check(dict(headers))
     assert isinstance(refused, Refusal)
     assert refused.status == 401
     assert b"www-authenticate: Bearer\r\n" in refused.headers_for("r")
@@ -71,8 +71,8 @@ def test_without_a_right_key_it_is_a_401_with_a_challenge_that_does_not_repeat_t
 
 def test_without_configured_keys_everyone_passes_without_a_name() -> None:
     anyone = Authenticator(())
-    assert anyone.check([]) == ANYONE
-    assert anyone.check([(b"authorization", b"Bearer whatever")]) == ANYONE
+    assert anyone.check({}) == ANYONE
+    assert anyone.check({b"authorization": b"Bearer whatever"}) == ANYONE
 
 
 class Shelf:
@@ -97,7 +97,7 @@ def test_keys_of_the_file_and_of_the_table_are_good_together() -> None:
     both = Authenticator((CallerKey("alice", sha256(b"sk-a").digest()),), shelf)
     names = []
     for secret in ("sk-a", "wl"):
-        found = both.check(presenting(secret))
+        found = both.check(dict(presenting(secret)))
         assert isinstance(found, Key)
         names.append((found.name, found.may("chat"), found.may("other")))
     assert names == [("alice", True, True), ("carol", True, False)]
@@ -110,29 +110,29 @@ def test_keys_of_the_file_and_of_the_table_are_good_together() -> None:
 )
 def test_only_whoever_has_the_key_is_told_what_became_of_it(why: str, words: str) -> None:
     table = Authenticator((), Shelf(old=Known(Key("carol"), 1_000_000_000.0, why)))
-    refused = table.check(presenting("old"))
+    refused = table.check(dict(presenting("old")))
     assert isinstance(refused, Refusal) and refused.status == 401
     error = json.loads(refused.body)["error"]
     assert (error["code"], error["message"]) == (f"api_key_{why}", f"This API key {words} (2001-09-09 01:46 UTC).")
-    other = table.check(presenting("other"))
+    other = table.check(dict(presenting("other")))
     assert isinstance(other, Refusal) and json.loads(other.body)["error"]["code"] == "invalid_api_key"
 
 
 def test_a_key_that_ends_later_is_good_until_then() -> None:
     later = Authenticator((), Shelf(wl=Known(Key("carol"), 32_503_680_000.0, EXPIRED)))
-    assert later.check(presenting("wl")) == Key("carol")
+    assert later.check(dict(presenting("wl"))) == Key("carol")
 
 
 def test_once_there_was_a_key_nobody_passes_without_one_though_it_has_ended() -> None:
     ended = Authenticator((), Shelf(wl=Known(Key("carol"), 1.0, REVOKED)))
-    refused = ended.check([])
+    refused = ended.check({})
     assert isinstance(refused, Refusal) and refused.status == 401
-    assert Authenticator((), Shelf()).check([]) == ANYONE
+    assert Authenticator((), Shelf()).check({}) == ANYONE
 
 
 def test_ten_thousand_keys_cost_one_look() -> None:
     shelf = Shelf(**{f"wl{place}": Known(Key(f"k{place}")) for place in range(10_000)})
-    assert Authenticator((), shelf).check(presenting("wl9999")) == Key("k9999")
+    assert Authenticator((), shelf).check(dict(presenting("wl9999"))) == Key("k9999")
     assert shelf.looked == 1
 
 

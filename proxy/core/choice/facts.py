@@ -115,12 +115,10 @@ def _needs(body: Mapping[str, Any]) -> Iterable[str]:
 
 def output_of(body: Mapping[str, Any]) -> int | None:
     """Tokens that the answer may have, where the request says it."""
-    for name in _LENGTHS:
-        if name in body:
-            value = body[name]
-            if type(value) is int and value > 0:
-                return value
-    return None
+    value = body.get("max_completion_tokens")
+    if value is None or type(value) is not int or value <= 0:
+        value = body.get("max_tokens")
+    return value if type(value) is int and value > 0 else None
 
 
 class Look(NamedTuple):

@@ -7,7 +7,7 @@ from math import inf
 from typing import NamedTuple
 
 from proxy.core.limiting.values import REQUESTS, UNITS, Rate
-from proxy.core.limiting.window import Cell, Window, window_of
+from proxy.core.limiting.window import Window, window_of
 
 
 class Said(NamedTuple):
@@ -19,32 +19,6 @@ class Said(NamedTuple):
     """Seconds until all of it is there again."""
     limit: float | None = None
     """How much that is; `None`: it did not say."""
-
-
-class Taken:
-    """What one request holds of a meter: where it is counted, and with how many tokens."""
-
-    __slots__ = ("cells", "tokens")
-
-    def __init__(self, cells: list[Cell], tokens: float) -> None:
-        self.cells = cells
-        self.tokens = tokens
-
-    def settle(self, tokens: float) -> None:
-        """It really had so many."""
-        by = tokens - self.tokens
-        if by:
-            self.tokens = tokens
-            for cell in self.cells:
-                if cell.window is not None and cell.window.of_tokens:
-                    cell.change(by)
-
-    def give_back(self) -> None:
-        """There was no such request after all."""
-        for cell in self.cells:
-            if cell.window is not None:
-                cell.change(-self.tokens if cell.window.of_tokens else -1)
-        self.cells = []
 
 
 class Short(NamedTuple):
@@ -128,29 +102,42 @@ class Meter:
         ]
         return max(found, key=lambda short: short.wait)
 
-    def attempt(self, tokens: float, now: float) -> Taken | None:
+    def attempt(self, tokens: float, now: float) -> bool:
         """One request with so many, if it fits now."""
         if self.said and self.wait(tokens, now) > 0:
-            return None
-        cells: list[Cell] = []
+            return False
         for window in self.windows:
-            cell = window.attempt(tokens if window.of_tokens else 1, now)
-            if cell is None:
-                Taken(cells, tokens).give_back()
-                return None
-            cells.append(cell)
-        self._count(tokens)
-        return Taken(cells, tokens)
+            if now >= window.until:
+                window.turn(now)
+            if window.used + (tokens if window.of_tokens else 1) > window.limit:
+                return False
+        for window in self.windows:
+            window.used += tokens if window.of_tokens else 1
+        if self.said:
+            self._count(tokens)
+        return True
 
-    def take(self, tokens: float, now: float) -> Taken:
+    def take(self, tokens: float, now: float) -> None:
         """The same, whether it fits or not."""
-        self._count(tokens)
-        return Taken([window.take(tokens if window.of_tokens else 1, now) for window in self.windows], tokens)
+        for window in self.windows:
+            window.take(tokens if window.of_tokens else 1, now)
+        if self.said:
+            self._count(tokens)
+
+    def settle(self, at: float, by: float) -> None:
+        """What was taken at that time really had so many tokens more, or less."""
+        for window in self.windows:
+            if window.of_tokens:
+                window.change(at, by)
+
+    def give_back(self, at: float, tokens: float) -> None:
+        """What was taken at that time, with so many, was no request after all."""
+        for window in self.windows:
+            window.change(at, -tokens if window.of_tokens else -1)
 
     def _count(self, tokens: float) -> None:
-        if self.said:
-            for unit, stated in self.said.items():
-                stated.take(1 if unit == REQUESTS else tokens)
+        for unit, stated in self.said.items():
+            stated.take(1 if unit == REQUESTS else tokens)
 
     @property
     def used_up(self) -> bool:

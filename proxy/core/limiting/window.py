@@ -1,11 +1,15 @@
 """Rate windows: how much went through, and when there will be room. Pure: the time is passed in.
 
 A *sliding* window never lets more than its amount through in any half-open stretch of its length. It is a log of
-(time, amount) whose neighbours are joined where they lie closer than a 64th of the window, to the later time: so an
-amount may count for that much longer than it had to, never shorter. Windows of 64 or fewer are exact.
+amounts whose neighbours are joined where they lie closer than a 64th of the window: all of them count until the length
+of the window after the end of that stretch, so an amount may count for that much longer than it had to, never shorter.
+Windows of 64 or fewer requests are exact.
 
 A *fixed* window begins anew with each multiple of its length since 1970 (UTC), as many providers count; over the border
 of two of them twice the amount may go through.
+
+Both are taken from in the same way, by those who have many of them without a call: once `turn` was called where `until`
+is over, `used` is what counts, and whatever is added to it is taken now.
 """
 
 from __future__ import annotations
@@ -20,179 +24,196 @@ CELLS = 64
 
 
 class Cell:
-    """What was taken at about one time. Kept by whoever took it, to settle it."""
+    """What was taken in a stretch of time that is over."""
 
-    __slots__ = ("amount", "first", "last", "window")
+    __slots__ = ("amount", "first", "last")
 
-    def __init__(self, window: Sliding | Fixed, first: float, amount: float) -> None:
-        self.window: Sliding | Fixed | None = window
-        """`None`: it has left its window."""
+    def __init__(self, first: float, last: float, amount: float) -> None:
         self.first = first
-        self.last = first
+        self.last = last
         self.amount = amount
-
-    def change(self, by: float) -> None:
-        """It was more, or less, than was taken at first."""
-        window = self.window
-        if window is not None:
-            self.amount += by
-            window.used += by
-            if self.amount <= 0 and isinstance(window, Sliding):
-                window.drop(self)
 
 
 class Sliding:
     """Times are seconds on a clock that goes on; one that went back counts as standing still."""
 
-    __slots__ = ("_cells", "_grain", "_limit", "_per", "of_tokens", "rate", "used")
+    __slots__ = ("_before", "_cells", "_end", "_grain", "_per", "first", "limit", "of_tokens", "rate", "until", "used")
 
     def __init__(self, rate: Rate) -> None:
         self.rate = rate
         self.of_tokens = rate.unit == TOKENS
+        self.limit = rate.amount
         self.used: float = 0
-        self._limit = rate.amount
+        """All that counts, as of the last `turn`."""
+        self.until = -inf
+        """From then on `turn` is due."""
+        self.first = -inf
+        """What was taken from then on is not in a cell yet."""
+        self._end = -inf
+        """When that will have to go into one."""
+        self._before: float = 0
+        """What is in cells."""
         self._per = rate.per
         self._grain = rate.per / CELLS if rate.amount > CELLS or self.of_tokens else 0.0
         self._cells: deque[Cell] = deque()
 
     def __len__(self) -> int:
-        return len(self._cells)
+        return len(self._cells) + (self.used > self._before)
 
-    def _pass(self, now: float) -> None:
-        cells, before = self._cells, now - self.rate.per
-        while cells and cells[0].last <= before:
-            cell = cells.popleft()
-            cell.window = None
-            self.used -= cell.amount
+    def turn(self, now: float) -> None:
+        """What is too old leaves, and what is taken from now on counts from now."""
+        cells, passed = self._cells, now - self._per
+        if now >= self._end and now > self.first:
+            if self.used > self._before:
+                cells.append(Cell(self.first, self._end, self.used - self._before))
+                self._before = self.used
+            self.first = now
+            self._end = now + self._grain
+        while cells and cells[0].last <= passed:
+            self._before -= (gone := cells.popleft().amount)
+            self.used -= gone
         if not cells:
-            self.used = 0
+            self.used -= self._before
+            self._before = 0
+        self.until = min(self._end, cells[0].last + self._per) if cells else self._end
 
     def wait(self, amount: float, now: float) -> float:
         """Seconds until so much fits; 0: now; infinite: it never does."""
-        limit = self.rate.amount
-        if self._cells:
-            self._pass(now)
-        if self.used + amount <= limit:
+        if now >= self.until:
+            self.turn(now)
+        left = self.used + amount - self.limit
+        if left <= 0:
             return 0.0
-        if amount > limit:
+        if amount > self.limit:
             return inf
-        left = self.used
         for cell in self._cells:
             left -= cell.amount
-            if left + amount <= limit:
-                return max(cell.last + self.rate.per - now, 1e-6)
-        return inf  # what is taken is more than its cells hold: cannot be
+            if left <= 0:
+                return max(cell.last + self._per - now, 1e-6)
+        return max(self._end + self._per - now, 1e-6)
 
-    def attempt(self, amount: float, now: float) -> Cell | None:
+    def attempt(self, amount: float, now: float) -> bool:
         """Taken, if it fits now."""
-        cells = self._cells
-        if cells and cells[0].last <= now - self._per:
-            self._pass(now)
-        return None if self.used + amount > self._limit else self.take(amount, now)
+        if now >= self.until:
+            self.turn(now)
+        fits = self.used + amount <= self.limit
+        if fits:
+            self.used += amount
+        return fits
 
-    def take(self, amount: float, now: float) -> Cell:
+    def take(self, amount: float, now: float) -> None:
         """Taken, whether it fits or not."""
-        cells = self._cells
-        if cells:
-            last = cells[-1]
-            if now < last.first + self._grain:
-                if now > last.last:
-                    last.last = now
-                last.amount += amount
-                self.used += amount
-                return last
-            now = max(now, last.last)
-        cell = Cell(self, now, amount)
-        cells.append(cell)
+        if now >= self.until:
+            self.turn(now)
         self.used += amount
-        return cell
 
-    def drop(self, cell: Cell) -> None:
-        """Nothing is left of it: where each request has its own, there are no more of them than requests."""
-        if not self._grain:
+    def change(self, at: float, by: float) -> None:
+        """What was taken at that time was more, or less."""
+        if at >= self.first:
+            self.used = max(self.used + by, self._before)
+            return
+        for cell in reversed(self._cells):
+            if cell.first <= at:
+                if at <= cell.last:
+                    self._correct(cell, max(by, -cell.amount))
+                return
+
+    def _correct(self, cell: Cell, by: float) -> None:
+        cell.amount += by
+        self.used += by
+        self._before += by
+        if not cell.amount:
             self._cells.remove(cell)
-            cell.window = None
 
     def left(self, now: float) -> float:
         """How much fits now."""
-        self._pass(now)
-        return max(self.rate.amount - self.used, 0)
+        if now >= self.until:
+            self.turn(now)
+        return max(self.limit - self.used, 0)
 
     def reset(self, now: float) -> float:
         """Seconds until all of it is there again."""
-        self._pass(now)
-        return self._cells[-1].last + self.rate.per - now if self._cells else 0.0
+        if now >= self.until:
+            self.turn(now)
+        return self._empty() - now if self.used else 0.0
+
+    def _empty(self) -> float:
+        cells = self._cells
+        last = cells[-1].last if cells and self.used <= self._before else self._end
+        return last + self._per
 
     def standing(self, now: float) -> tuple[str, int, int, float]:
         """Unit, limit, how much is left of it and when all of it is there again, as it was when it was last taken
         from."""
-        unit, limit, per, _ = self.rate
+        unit, limit, _, _ = self.rate
         left = limit - int(self.used)
-        return unit, limit, left if left > 0 else 0, self._cells[-1].last + per - now if self._cells else 0.0
+        return unit, limit, left if left > 0 else 0, self._empty() - now if self.used else 0.0
 
 
 class Fixed:
-    """`epoch`: what the clock of `now` shows less Unix time, in seconds."""
+    """`epoch`: what the clock of `now` shows less Unix time, in seconds. See `Sliding`."""
 
-    __slots__ = ("_cell", "_epoch", "_until", "of_tokens", "rate", "used")
+    __slots__ = ("_epoch", "first", "limit", "of_tokens", "rate", "until", "used")
 
     def __init__(self, rate: Rate, epoch: float = 0.0) -> None:
         self.rate = rate
         self.of_tokens = rate.unit == TOKENS
+        self.limit = rate.amount
         self.used: float = 0
         self._epoch = epoch
-        self._until = -inf
-        self._cell: Cell | None = None
+        self.until = -inf
+        self.first = -inf
+        """When its present stretch began."""
 
     def __len__(self) -> int:
-        return self._cell is not None
+        return self.used > 0
 
-    def _pass(self, now: float) -> None:
-        if now >= self._until:
+    def turn(self, now: float) -> None:
+        """Begins anew, where it is time to."""
+        if now >= self.until:
             per = self.rate.per
-            self._until = ((now - self._epoch) // per + 1) * per + self._epoch
+            self.first = (now - self._epoch) // per * per + self._epoch
+            self.until = self.first + per
             self.used = 0
-            if self._cell is not None:
-                self._cell.window = None
-                self._cell = None
 
     def wait(self, amount: float, now: float) -> float:
         """As of `Sliding`."""
-        if now >= self._until:
-            self._pass(now)
-        if self.used + amount <= self.rate.amount:
+        self.turn(now)
+        if self.used + amount <= self.limit:
             return 0.0
-        return inf if amount > self.rate.amount else max(self._until - now, 1e-6)
+        return inf if amount > self.limit else max(self.until - now, 1e-6)
 
-    def attempt(self, amount: float, now: float) -> Cell | None:
+    def attempt(self, amount: float, now: float) -> bool:
         """As of `Sliding`."""
-        if now >= self._until:
-            self._pass(now)
-        return None if self.used + amount > self.rate.amount else self.take(amount, now)
+        self.turn(now)
+        fits = self.used + amount <= self.limit
+        if fits:
+            self.used += amount
+        return fits
 
-    def take(self, amount: float, now: float) -> Cell:
+    def take(self, amount: float, now: float) -> None:
         """As of `Sliding`."""
-        self._pass(now)
+        self.turn(now)
         self.used += amount
-        if self._cell is None:
-            self._cell = Cell(self, now, amount)
-        else:
-            self._cell.amount += amount
-        return self._cell
+
+    def change(self, at: float, by: float) -> None:
+        """As of `Sliding`."""
+        if at >= self.first:
+            self.used = max(self.used + by, 0)
 
     def left(self, now: float) -> float:
         """As of `Sliding`."""
-        self._pass(now)
-        return max(self.rate.amount - self.used, 0)
+        self.turn(now)
+        return max(self.limit - self.used, 0)
 
     def reset(self, now: float) -> float:
         """As of `Sliding`."""
-        self._pass(now)
-        return self._until - now if self.used else 0.0
+        self.turn(now)
+        return self.until - now if self.used else 0.0
 
     def standing(self, now: float) -> tuple[str, int, int, float]:
         """As of `Sliding`."""
-        return self.rate.unit, self.rate.amount, int(self.left(now)), self.reset(now)
+        return self.rate.unit, self.limit, int(self.left(now)), self.reset(now)
 
 
 Window = Sliding | Fixed
