@@ -164,9 +164,12 @@ class Wayline:
         assert self._inside is not None
         asked = Asked(request_id({}))
         self._live.add(asked)
-        fields = {b"x-request-id": asked.request_id.encode(), b"content-type": b"application/json"}
-        headers = [*fields.items(), (KEY, self._key.encode())]
-        self._inside.ask(Inbound("POST", path, headers, fields, orjson.dumps(body), ""), asked)
+        fields = {
+            b"x-request-id": asked.request_id.encode(),
+            b"content-type": b"application/json",
+            KEY: self._key.encode(),
+        }
+        self._inside.ask(Inbound("POST", path, list(fields.items()), fields, orjson.dumps(body), ""), asked)
         return asked
 
     @property
