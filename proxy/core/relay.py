@@ -54,7 +54,7 @@ class RelayRequest(NamedTuple):
     content_type: str = "application/json"
     span: tuple[int, int] | None = None
     wish: Wish | None = None
-    """Of what a caller asks, only whose it is (agent, tags) counts here: targets are tried in the route's order."""
+    """Targets that do not meet its conditions are left out; the others are tried in the route's order."""
 
 
 class Relayed(NamedTuple):

@@ -5,13 +5,20 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from proxy.core import attempt as machine
 from proxy.core.call import Headers
+from proxy.core.choice.choose import Choice, LeftOut, refused
+from proxy.core.choice.facts import Facts
+from proxy.core.choice.fitting import unwished
+from proxy.core.choice.measured import FRESH
+from proxy.core.choice.wish import NONE, Wish
 from proxy.core.dialect import Malformed
 from proxy.core.failure import Failure
 from proxy.core.limits import foretells
 from proxy.core.outcome import Ended
+from proxy.core.plan import Plan
 from proxy.core.relay import Relayed, RelayRequest, Relays
-from proxy.core.route import OnCut
+from proxy.core.route import OnCut, Route
 from proxy.engine.attempt import STREAM, WHOLE, Attempt
 from proxy.engine.caller import Caller, Won
 from proxy.engine.exchange import Exchange
@@ -21,6 +28,8 @@ from proxy.engine.lane import Road
 
 if TYPE_CHECKING:
     from proxy.engine.engine import Engine
+
+_UNKNOWN = Facts(0, chat=False)
 
 
 class RelayAttempt(Attempt):
@@ -89,7 +98,20 @@ class RelayExchange(Exchange):
         self.holds = self.stream and road.route.on_cut is OnCut.HOLD
 
     def set_out(self) -> None:
-        """Its targets are tried in the route's order."""
+        """Its targets are tried in the route's order, without those that its conditions or the route's leave out."""
+        road, policy = self.road, self.road.route.policy
+        wish = self.request.wish or NONE
+        if policy is not None:
+            wish = wish.along(policy.require)
+        out = left_out(road.route, wish) if wish.for_targets else ()
+        if out and len(out) == len(road.route.targets):
+            self._state = machine.State(road.route, ())
+            self._give_up(refused(road.route, Choice(Plan(()), out), self._now))
+            return
+        if out:
+            names = {one.target.name for one in out}
+            self._whole_road = road
+            self.road = road.among(road.route, {t.name for t in road.route.targets if t.name not in names})
         self._start_by_plan(self.road.route)
 
     def _deliver(self, number: int) -> None:
@@ -104,6 +126,21 @@ class RelayExchange(Exchange):
     def _won(self, attempt: Attempt, *, known: bool) -> Won:
         won = super()._won(attempt, known=known)
         return won._replace(content_type=attempt.content_type) if isinstance(attempt, RelayAttempt) else won
+
+
+def left_out(route: Route, wish: Wish) -> tuple[LeftOut, ...]:
+    """Targets that a request's conditions leave out, where only the model is known of it: not how long it is, nor what
+    it will cost."""
+    rest = wish._replace(max_cost=None)
+    found = []
+    for target in route.targets:
+        why = unwished(target, _UNKNOWN, rest, FRESH)
+        price = target.price
+        if why is None and wish.max_cost is not None and (price is None or price.input or price.output):
+            why = "what this would cost is not known beforehand"
+        if why is not None:
+            found.append(LeftOut(target, why))
+    return tuple(found)
 
 
 def _is_whole(content_type: str) -> bool:

@@ -148,12 +148,16 @@ class Front:
         if road is None or not key.may(road.route.name):
             self._refuse(reply, _no_road(desk, request.model, road, key), rid, relay.name, caller)
             return
-        if HEADER in inbound.fields or AGENT in inbound.fields:
-            wish = wish_in(inbound.fields, None)
+        body, fields = request.body, inbound.fields
+        if HEADER in fields or AGENT in fields or MEMBER in body:
+            wish = wish_in(fields, body.get(MEMBER))
             if isinstance(wish, Refusal):
                 self._refuse(reply, wish, rid, relay.name, caller)
                 return
             request = request._replace(wish=wish)
+            if MEMBER in body:
+                raw, body = without(body)
+                request = request._replace(raw=raw, body=body)
         exchange = self._engine.relay(road, request, Handed(reply, rid, road.route.name), rid, caller)
         reply.watch(exchange.gone, exchange.ready)
         exchange.start()

@@ -180,6 +180,16 @@ def test_moderations(pair: Pair, client: OpenAI) -> None:
     assert asked.json == {"model": route.replace("route", "m"), "input": ["bad", "worse"]}
 
 
+def test_what_a_caller_asks_of_targets_is_not_sent_on(pair: Pair, client: OpenAI) -> None:
+    route = pair.play(plain(dumps(MODERATION)))
+    client.moderations.create(model=route, input="x", extra_body={"wayline": {"tags": ["nightly"]}})
+    assert pair.asked().json == {"model": route.replace("route", "m"), "input": "x"}
+    with pytest.raises(openai.BadRequestError, match="not among `only`"):
+        client.moderations.create(model=route, input="x", extra_body={"wayline": {"only": ["nobody"]}})
+    with pytest.raises(openai.BadRequestError, match="unknown word"):
+        client.moderations.create(model=route, input="x", extra_body={"wayline": {"local": True}})
+
+
 def test_moderations_need_a_model_since_that_names_the_route(pair: Pair, client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="names the route"):
         client.moderations.create(input="x")
