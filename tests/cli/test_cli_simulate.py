@@ -76,6 +76,21 @@ def test_a_draft_that_changes_nothing_shows_no_difference(folder: Path) -> None:
     assert told["gone"] == {"old": 1}
 
 
+def test_keys_that_were_made_by_the_command_line_have_their_limits_and_budgets(folder: Path) -> None:
+    log = Log()
+    for number in range(10):
+        log.served(number * 60.0, key=("alice", "bob")[number % 2])
+    log.write(folder / "keys.db")
+    one = DRAFT.partition("    targets: ")[0] + "    targets: [cloud/large]\nstate: {path: state.db}\n"
+    (folder / "keys.yaml").write_text(one)
+    for words in ("alice --budget 0.01/day", "bob --rpd 1"):
+        made = run(f"wayline keys add {words} -c keys.yaml")
+        assert made.exit_code == 0, made.output
+    told = json.loads(run("wayline simulate -c keys.yaml --log keys.db --utc --json").stdout)
+    draft = told["draft"]
+    assert (draft["served"], draft["refused_by_budgets"], draft["lost"]) == (2 + 1, 3, 4)
+
+
 def test_for_programs(folder: Path) -> None:
     told = json.loads(run(f"{COMMAND} --price near 0/1 --seed 4 --json").stdout)
     assert told["supposed"] == ["cloud down 10:00-11:00", "cheap x2", "near 0/1"]
