@@ -21,11 +21,12 @@ run: ## serve on 127.0.0.1:8080 with routes.yaml; PORT=, HOST=, CONFIG= change t
 
 test: ## the tests, but for those that need a compiler or minutes; ARGS= goes to pytest
 	@$(setup) dev
-	@.venv/bin/python -m pytest -q -m "not slow" $(ARGS)
+	@.venv/bin/python -m pytest -q -m "not slow" -n 2 --dist loadfile $(ARGS)
 
-test-all: ## every test; compiles llama-cpp-python once per machine (minutes)
+# One after another: what some of them bound is time and memory, which nothing else may take meanwhile.
+test-all: ## every test, with more examples; compiles llama-cpp-python once per machine (minutes)
 	@$(setup) all
-	@.venv/bin/python -m pytest $(ARGS)
+	@WAYLINE_EXAMPLES=all .venv/bin/python -m pytest $(ARGS)
 
 check: ## format, lint, strict types, import contract: changes nothing
 	@$(setup) dev

@@ -24,6 +24,7 @@ from proxy.core.secret import Secret
 from proxy.core.sse import MAX_EVENT
 from proxy.testing import conformance
 from proxy.testing.exchange import Exchange, load
+from tests.examples import many
 
 KEY = "sk-ant-thekeythatmustnotgetout0123456789"
 HERE = Path(__file__).parent / "fixtures"
@@ -252,7 +253,7 @@ def test_json_of_any_shape_raises_only_malformed(values: list[object], blocks: l
 
 
 @given(values=st.lists(NEARLY, max_size=6), cut=st.integers(1, 40), native=st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=many(50), deadline=None)
 def test_cuts_change_nothing_in_streams_of_any_events(values: list[object], cut: int, native: bool) -> None:
     stamp = STAMP._replace(native="messages" if native else "")
     body = b"".join(b"event: x\ndata: " + orjson.dumps(value) + b"\n\n" for value in values)

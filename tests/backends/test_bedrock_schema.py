@@ -23,6 +23,7 @@ from proxy.core.dialect import Prepared
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.route import Target
 from tests.backends.conversations import AUDIO, FILE, REMOTE, requests
+from tests.examples import many
 
 MODELS = (
     "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
@@ -104,7 +105,7 @@ def calls_and_results_match(value: Any) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 @given(body=requests())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(60), deadline=None)
 def test_any_request_becomes_one_that_converse_describes(model: str, body: dict[str, Any]) -> None:
     dialect = bind(Backend("aws", "bedrock", options={"region": "us-east-1"}), Target("aws/m", "aws", model))
     prepared = dialect.chat(ChatRequest(b"", body, "r", bool(body.get("stream")), False))

@@ -22,6 +22,7 @@ from proxy.core.secret import Secret
 from proxy.core.sse import MAX_EVENT
 from proxy.testing import conformance
 from proxy.testing.exchange import Exchange, load
+from tests.examples import many
 
 URL = "https://api.example.com/v1"
 KEY = "sk-thekeythatmustnotgetout0123456789"
@@ -160,7 +161,7 @@ JSON = st.recursive(
 
 @pytest.mark.parametrize("type_", KINDS)
 @given(value=JSON, wrapped=JSON)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(60), deadline=None)
 def test_json_of_any_shape_raises_only_malformed(type_: str, value: object, wrapped: object) -> None:
     dialect = bind(Backend("b", type_, URL), Target("b/m", "b", "m"))
     shapes = (

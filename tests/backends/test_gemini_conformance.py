@@ -25,6 +25,7 @@ from proxy.core.secret import Secret
 from proxy.core.sse import MAX_EVENT
 from proxy.testing import conformance
 from proxy.testing.exchange import Exchange, load
+from tests.examples import many
 
 KEY = "AIzathekeythatmustnotgetout0123456789"
 HERE = Path(__file__).parent / "fixtures"
@@ -214,7 +215,7 @@ def test_any_bytes_at_all_raise_only_malformed(data: bytes) -> None:
 
 
 @given(value=JSON, wrapped=JSON)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(200), deadline=None)
 def test_json_of_any_shape_raises_only_malformed(value: object, wrapped: object) -> None:
     for shape in (
         value,

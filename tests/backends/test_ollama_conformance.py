@@ -23,6 +23,7 @@ from proxy.core.secret import Secret
 from proxy.core.sse import MAX_EVENT
 from proxy.testing import conformance
 from proxy.testing.exchange import Exchange, load
+from tests.examples import many
 
 KEY = "sk-thekeythatmustnotgetout0123456789"
 HERE = Path(__file__).parent / "fixtures"
@@ -172,7 +173,7 @@ def test_any_bytes_at_all_raise_only_malformed(data: bytes) -> None:
 
 
 @given(values=st.lists(JSON, max_size=4), wrapped=JSON)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 def test_json_of_any_shape_raises_only_malformed(values: list[object], wrapped: object) -> None:
     for value in values:
         conformance.check_any_bytes(PLAIN, orjson.dumps(value) + b"\n")

@@ -13,6 +13,7 @@ from proxy.core.failure import VERDICTS, Blame, Elsewhere, Failure, FailureKind
 from proxy.core.outcome import Ended, How
 from proxy.core.route import Hedge, Retry, Route, Target
 from proxy.core.ways import Way
+from tests.examples import many
 
 KINDS = st.sampled_from(sorted(FailureKind, key=lambda k: k.value))
 FAILURES = st.builds(
@@ -119,7 +120,7 @@ def test_sends_are_bounded_by_targets_attempts_retries_hedges_and_ways(route: Ro
     assert going_on <= route.max_continuations * 3 * (1 + KEYS)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=many(400))
 @given(ROUTES, EVENTS)
 def test_each_attempt_has_exactly_one_outcome_and_a_request_exactly_one_finish(
     route: Route, events: list[m.Event]

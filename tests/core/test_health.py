@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from proxy.core import health as h
 from proxy.core.failure import VERDICTS, FailureKind
 from proxy.core.outcome import Ended
+from tests.examples import many
 
 NOW = 1000.0
 
@@ -165,7 +166,7 @@ OUTCOMES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=many(200))
 @given(OUTCOMES)
 def test_whatever_happens_a_target_gets_another_chance_within_an_hour(
     rows: list[tuple[Ended, FailureKind, float, float | None, float, float | None]],

@@ -25,6 +25,7 @@ from proxy.core.place import State
 from proxy.engine.exchange import Exchange
 from proxy.engine.shelf import cold_of
 from tests.engine.stage import Client, Stage, word
+from tests.examples import many
 
 Story = Callable[[Callable[[], None]], None]
 PICTURE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.test/a.png"}}]}]
@@ -257,7 +258,7 @@ wishes = st.none() | st.builds(
 endings = st.lists(st.sampled_from(["whole", "reset", "limited", "open"]), max_size=8)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 @given(st.lists(one_target, min_size=3, max_size=3), st.sampled_from(ASKABLE), endings, requests, wishes, st.integers())
 def test_what_is_explained_is_what_is_done(
     targets: list[dict[str, Any]],

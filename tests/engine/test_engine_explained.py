@@ -18,6 +18,7 @@ from proxy.core.choice.wish import ASKABLE, Wish
 from proxy.core.failure import FailureKind
 from proxy.engine.exchange import Exchange
 from tests.engine.stage import Client, Flight, Stage
+from tests.examples import many
 
 PICTURE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.test/a.png"}}]}]
 LONG = [{"role": "user", "content": "What is written here? " * 400}]
@@ -92,7 +93,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=many(100), deadline=None)
 @given(st.lists(targets, min_size=3, max_size=3), routes, st.booleans(), steps, st.integers(0, 10**6))
 def test_what_is_explained_is_what_is_done_a_moment_later(
     given_: list[dict[str, Any]], route: dict[str, Any], nested: bool, then: list[tuple[Any, Any, str]], seed: int

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from proxy.core.failure import FailureKind as K
 from proxy.core.outcome import Ended
 from tests.engine.stage import DONE, JSON, SSE, Asked, Flight, Stage, answer, finish, refusal, word
+from tests.examples import many
 
 PIECES = st.sampled_from(
     [
@@ -115,7 +116,7 @@ POLICIES = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=many(300))
 @given(STEPS, st.booleans(), POLICIES)
 def test_one_end_for_each_request_and_one_outcome_for_each_send(
     steps: list[tuple[str, int, tuple[int, list[tuple[bytes, bytes]]], bytes, K]], stream: bool, policy: dict[str, Any]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from proxy.core.chat import ChatRequest
 from proxy.inbound.messages import Messages
 from proxy.inbound.way import Wrong
+from tests.examples import many
 
 Valid = Callable[[str, Any], None]
 API = Messages()
@@ -95,7 +96,7 @@ requests = st.fixed_dictionaries(
 
 
 @given(requests)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 def test_any_request_valid_for_anthropics_schema_is_valid_for_openais(
     anthropic_schema: Valid, chat_schema: Valid, body: dict[str, Any]
 ) -> None:
@@ -140,7 +141,7 @@ odd = st.fixed_dictionaries(
 
 
 @given(odd)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=many(300), deadline=None)
 def test_any_json_at_all_is_a_request_or_wrong(body: dict[str, Any]) -> None:
     found = API.read(body, orjson.dumps(body), {})
     assert isinstance(found, ChatRequest | Wrong)

@@ -14,6 +14,7 @@ from proxy.core.chat import ChatRequest
 from proxy.inbound.messages import Messages
 from proxy.inbound.responses_thoughts import unsealed
 from proxy.inbound.way import Fault, Renderer
+from tests.examples import many
 
 Valid = Callable[[str, Any], None]
 Told = list[tuple[str, dict[str, Any]]]
@@ -268,7 +269,7 @@ def pieces_of(text: str, cut: int) -> list[str]:
 
 
 @given(words | st.none(), words | st.none(), calls, st.integers(0, 12), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 def test_a_stream_and_a_whole_answer_are_the_same_message_however_they_are_cut(
     anthropic_schema: Valid, text: str | None, thought: str | None, asked: Any, cut: int, random: Any
 ) -> None:
@@ -321,7 +322,7 @@ answers = st.fixed_dictionaries({"choices": choices | json}, optional={"model": 
 
 
 @given(st.lists(answers, max_size=4))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=many(300), deadline=None)
 def test_whatever_an_upstream_sends_what_goes_out_is_valid(anthropic_schema: Valid, chunks: list[Any]) -> None:
     events = streamed(b"data: " + orjson.dumps(one) + b"\n\n" for one in chunks)
     for _, event in events:

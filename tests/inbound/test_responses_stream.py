@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.inbound.responses import Responses
 from proxy.inbound.way import Fault
+from tests.examples import many
 from tests.inbound.sequence import EVENT, RID, check, chunk, events, of, request, sse, streamed, usage, whole
 
 BUSY = Fault(503, "The upstream is overloaded.", "overloaded_error", "upstream_overloaded", None, RID, 5)
@@ -212,7 +213,7 @@ CALLS = st.lists(st.tuples(NAMES, st.lists(TEXTS, min_size=1, max_size=3)), max_
 FINISH = st.sampled_from(["stop", "length", "tool_calls", "content_filter"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 @given(PIECES, PIECES, PIECES, CALLS, FINISH, st.booleans(), st.data())
 def test_streamed_and_whole_answers_are_the_same_response(
     thoughts: list[str],
@@ -284,7 +285,7 @@ JUNK = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(200), deadline=None)
 @given(st.lists(st.fixed_dictionaries({"delta": JUNK, "finish_reason": JUNK}, optional={"index": JUNK}), max_size=5))
 def test_whatever_the_chunks_hold_the_stream_is_valid_and_complete(choices: list[dict[str, Any]]) -> None:
     check(streamed(request(stream=True), [sse({"model": "m", "choices": [choice]}) for choice in choices]))
