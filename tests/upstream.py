@@ -137,6 +137,8 @@ class Upstream:
     ) -> None:
         assert self._server is not None
         self._server.close()
+        for _ in range(3):  # asyncio takes three turns from accept() to connection_made()
+            await asyncio.sleep(0)
         tasks = [line.task for line in self._lines]
         for line in list(self._lines):
             line.abort()
@@ -320,7 +322,11 @@ def in_thread(up: Upstream) -> Iterator[InThread]:
     there = InThread(up, loop)
     try:
         there.run(up.__aenter__())
-        yield there
+        try:
+            yield there
+        except BaseException as error:
+            there.run(up.__aexit__(type(error), error, error.__traceback__))
+            raise
         there.run(up.__aexit__(None, None, None))
     finally:
         loop.call_soon_threadsafe(loop.stop)

@@ -31,11 +31,11 @@ routes:
 
 
 class There:
-    """The upstream, of which one model always fails, and the webhook, which refuses what comes first, twice."""
+    """The upstream, of which one model always fails, and the webhook, which refuses what comes first."""
 
     def __init__(self) -> None:
         self.told: list[Any] = []
-        self._refuse = 2
+        self._refuse = 1
 
     def __call__(self, request: Request, n: int) -> Behaviour:
         if request.path.endswith("/hook"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -125,10 +126,12 @@ def alone(config: str) -> str:
 
 
 def free_port() -> int:
-    """Of five digits, so that it stands for nothing else in a text."""
+    """Of five digits, so that it stands for nothing else in a text.
+
+    None of those that a system gives to whoever asks for any (32768 and above): it is still free when a server starts.
+    """
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port >= 10_000:
+        port = random.randrange(10_000, 32_768)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
             return port

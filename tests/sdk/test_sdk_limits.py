@@ -19,7 +19,7 @@ from tests.upstream_answers import chat_ok
 from tests.upstream_steps import Behaviour, Pause
 
 HELLO: Any = [{"role": "user", "content": "Say hello."}]
-TAKES, PLACES, FLOOD = 0.1, 2, 60
+TAKES, PLACES, FLOOD = 0.06, 2, 40
 """Seconds that an answer takes, and how many of them are made at once."""
 CONFIG = """
 listen: {{port: 0}}
@@ -63,7 +63,7 @@ def _client(server: Serving, name: str, retries: int = 0) -> OpenAI:
 
 
 def test_one_key_that_floods_leaves_the_others_their_share(server: Serving, there: InThread) -> None:
-    """Sixty requests of one key come at once; two others then ask for five each, one after another."""
+    """Forty requests of one key come at once; two others then ask for five each, one after another."""
 
     def asks(name: str) -> None:
         with _client(server, name) as sdk:
