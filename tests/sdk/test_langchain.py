@@ -11,7 +11,7 @@ import pytest
 import tiktoken
 from langchain_core.messages import AIMessageChunk
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
-from openai import DefaultAsyncHttpxClient
+from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 from pydantic import BaseModel, SecretStr
 
 from tests.sdk.serving import Serving
@@ -23,11 +23,19 @@ VECTORS = [[0.25, -0.5], [1.5, 0.0]]
 
 
 @pytest.fixture
-def chat(stage: Stage) -> Any:
+def http() -> Iterator[DefaultHttpxClient]:
+    """What LangChain asks with: its own one is never closed, and its socket is found by whichever test comes later."""
+    with DefaultHttpxClient() as client:
+        yield client
+
+
+@pytest.fixture
+def chat(stage: Stage, http: DefaultHttpxClient) -> Any:
     """Makes a ChatOpenAI for a model of the stage."""
 
     def made(model: str, **more: Any) -> ChatOpenAI:
-        return ChatOpenAI(base_url=stage.base_url, api_key=SecretStr(KEY), model=model, max_retries=0, **more)
+        given = {"max_retries": 0, "http_client": http, **more}
+        return ChatOpenAI(base_url=stage.base_url, api_key=SecretStr(KEY), model=model, **given)
 
     return made
 
@@ -102,13 +110,19 @@ class Bytes(tiktoken.Encoding):
         )
 
 
-def test_embeddings_arrive_as_text_or_as_token_ids(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_embeddings_arrive_as_text_or_as_token_ids(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, http: DefaultHttpxClient
+) -> None:
     monkeypatch.setattr(tiktoken, "encoding_for_model", Bytes)
     monkeypatch.setattr(tiktoken, "get_encoding", Bytes)
     for check, sent in ((False, ["ab", "c"]), (True, [[97, 98], [99]])):
         model = stage.play(embeddings_ok(VECTORS))
         embeddings = OpenAIEmbeddings(
-            base_url=stage.base_url, api_key=SecretStr(KEY), model=model, check_embedding_ctx_length=check
+            base_url=stage.base_url,
+            api_key=SecretStr(KEY),
+            model=model,
+            check_embedding_ctx_length=check,
+            http_client=http,
         )
         assert embeddings.embed_documents(["ab", "c"]) == VECTORS
         assert stage.asked(model)[0].json["input"] == sent
@@ -120,8 +134,9 @@ class Fact(BaseModel):
     big: bool
 
 
-def test_a_real_model_answers_streams_and_keeps_to_a_schema(local: Serving) -> None:
+def test_a_real_model_answers_streams_and_keeps_to_a_schema(local: Serving, http: DefaultHttpxClient) -> None:
     model = ChatOpenAI(
+        http_client=http,
         base_url=local.base_url,
         api_key=SecretStr("none"),
         model="chat",
@@ -138,9 +153,13 @@ def test_a_real_model_answers_streams_and_keeps_to_a_schema(local: Serving) -> N
     assert isinstance(model.with_structured_output(Fact).invoke("Is Paris big?"), Fact)
 
 
-def test_a_real_model_embeds(local: Serving) -> None:
+def test_a_real_model_embeds(local: Serving, http: DefaultHttpxClient) -> None:
     embeddings = OpenAIEmbeddings(
-        base_url=local.base_url, api_key=SecretStr("none"), model="embed", check_embedding_ctx_length=False
+        base_url=local.base_url,
+        api_key=SecretStr("none"),
+        model="embed",
+        check_embedding_ctx_length=False,
+        http_client=http,
     )
     documents = embeddings.embed_documents(["A fox runs.", "A dog runs."])
     assert [len(each) for each in documents] == [576, 576]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
-from openai import APIError
+from openai import APIError, DefaultHttpxClient
 from pydantic import BaseModel, SecretStr
 
 from tests.sdk.stage import KEY, Stage
@@ -17,16 +17,16 @@ from tests.upstream_answers import chat_ok, cut_after, delta, dumps, last, plain
 
 
 @pytest.fixture
-def chat(stage: Stage) -> Any:
+def chat(stage: Stage) -> Iterator[Any]:
     """Makes a ChatOpenAI for a model of the stage."""
 
-    def made(model: str, **more: Any) -> ChatOpenAI:
-        key = SecretStr(KEY)
-        return ChatOpenAI(
-            base_url=stage.base_url, api_key=key, model=model, max_retries=0, use_responses_api=True, **more
-        )
+    with DefaultHttpxClient() as http:  # LangChain's own one is never closed
 
-    return made
+        def made(model: str, **more: Any) -> ChatOpenAI:
+            given = {"max_retries": 0, "use_responses_api": True, "http_client": http, **more}
+            return ChatOpenAI(base_url=stage.base_url, api_key=SecretStr(KEY), model=model, **given)
+
+        yield made
 
 
 class weather(BaseModel):  # the tool's own name
