@@ -17,8 +17,9 @@ Korean."""
 _SPACES = re.compile(r" ?[^\S ]\s*|  \s*")
 """White space that is not one space already: most texts have little of it."""
 _FILLERS = "\u115f\u1160\u3164\uffa0"
-_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]+")
-"""Of ASCII, without white space."""
+_CONTROLS = bytes([*range(9), *range(14, 28), 127])
+"""Of ASCII, without white space. Left out of bytes, which takes a twentieth of the time that it takes of a text."""
+_LOWER = bytes(range(256)).lower()
 MOST_KEPT = 20_000
 """Characters whose fold is kept: all that people write with, and not all that a hostile text could be made of."""
 
@@ -66,12 +67,12 @@ _PLAIN = _Plain()
 
 def loose(text: str) -> str:
     """As terms see it."""
-    return _CONTROLS.sub("", text).lower() if text.isascii() else text.translate(_LOOSE)
+    return text.encode().translate(_LOWER, _CONTROLS).decode() if text.isascii() else text.translate(_LOOSE)
 
 
 def plain(text: str) -> str:
     """As patterns see it."""
-    return _CONTROLS.sub("", text) if text.isascii() else text.translate(_PLAIN)
+    return text.encode().translate(None, _CONTROLS).decode() if text.isascii() else text.translate(_PLAIN)
 
 
 def spaced(text: str) -> str:
