@@ -3,7 +3,9 @@ traffic, `explain` and `simulate` call the same functions; they change nothing."
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Mapping
+from itertools import groupby
 from math import inf
 from typing import NamedTuple
 
@@ -237,13 +239,17 @@ def _other_backends(
     order: list[str], targets: Mapping[str, Target], tier: Callable[[str], tuple[bool, bool]]
 ) -> list[str]:
     """After each target one of another backend, where there is one that comes no later than all that are left."""
-    rest, found = list(order), list[str]()
-    while rest:
-        before = targets[found[-1]].backend if found else ""
-        alike = (name for name in rest if tier(name) == tier(rest[0]))
-        following = next((name for name in alike if targets[name].backend != before), rest[0])
-        rest.remove(following)
-        found.append(following)
+    found, before = list[str](), ""
+    for _, alike in groupby(order, tier):
+        rest: dict[str, deque[tuple[int, str]]] = {}
+        for place, name in enumerate(alike):
+            rest.setdefault(targets[name].backend, deque()).append((place, name))
+        while rest:
+            others = [backend for backend in rest if backend != before]
+            before = min(others, key=lambda backend: rest[backend][0]) if others else before
+            found.append(rest[before].popleft()[1])
+            if not rest[before]:
+                del rest[before]
     return found
 
 

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core.ability import Ability
+from proxy.core.ability import UNKNOWN, Ability
 from proxy.core.choice.measured import Measured
 from proxy.core.choice.policy import Group, Member, Policy
 from proxy.core.choice.ranking import Load, Seen
@@ -49,6 +49,29 @@ def test_who_is_idle_in_an_inner_group_is_looked_at_with_each_request() -> None:
     assert names(chosen(which, seen=Seen(busy=busy.__getitem__))) == ["a/2", "a/1", "b/1", "b/2"]
     busy["a/1"] = Load(0)
     assert names(chosen(which, seen=Seen(busy=busy.__getitem__)))[0] == "a/1"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), min_size=1, max_size=12))
+def test_each_next_one_is_the_first_of_another_backend_among_those_that_are_as_good(
+    drawn: list[tuple[str, bool]],
+) -> None:
+    lacks = Ability(lacks=frozenset({"json_schema"}))
+    targets = [
+        target(f"{backend}/{place}", lacks if worse else UNKNOWN) for place, (backend, worse) in enumerate(drawn)
+    ]
+    got = names(chosen(route(*targets, prefer_other_backend=True), asked(10, None, "json_schema")))
+    rest = (
+        [one.name for one in targets if one.ability is UNKNOWN],
+        [one.name for one in targets if one.ability is lacks],
+    )
+    before = ""
+    for name in got:
+        alike = rest[0] or rest[1]
+        assert name == next((other for other in alike if other[0] != before), alike[0])
+        alike.remove(name)
+        before = name[0]
+    assert not rest[0] and not rest[1]
 
 
 def test_another_backend_never_comes_before_one_that_can_give_all_that_is_asked() -> None:
