@@ -59,6 +59,7 @@ def test_base64_holds_the_same_floats(embedder: str) -> None:
     assert max(abs(a - b) for a, b in zip(floats, unpacked, strict=True)) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_text_longer_than_a_batch_is_embedded_whole(embedder: str) -> None:
     answer = embed(embedder, {"input": "hello world " * 270})
     assert 512 < answer["usage"]["prompt_tokens"] < 1024  # 512 is what llama.cpp evaluates at once by default
