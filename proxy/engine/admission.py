@@ -99,7 +99,8 @@ def _nothing(*_: object) -> None:
 
 
 class _Both:
-    """Limits before budgets, and given back if these refuse."""
+    """Limits before budgets, and given back if these refuse. What either has nothing to do with is seen here already:
+    a call that finds that out costs as much as the rest."""
 
     __slots__ = ("_limiter", "_purses")
 
@@ -108,18 +109,24 @@ class _Both:
         self._purses = purses
 
     def reserve(self, exchange: Exchange, lane: Lane, number: int, now: float) -> Failure | None:
-        failure = self._limiter.reserve(exchange, lane, number, now)
+        limiter = self._limiter
+        if not (limiter.limits_upstream or limiter.waiting.doors):
+            return self._purses.reserve(exchange, lane, number, now)
+        failure = limiter.reserve(exchange, lane, number, now)
         if failure is not None:
             return failure
         failure = self._purses.reserve(exchange, lane, number, now)
         if failure is not None:
-            self._limiter.release(exchange, number)
+            limiter.release(exchange, number)
         return failure
 
     def settle(self, exchange: Exchange, number: int, outcome: Outcome) -> None:
-        self._purses.settle(exchange, number, outcome)
+        if exchange.spending is not None:
+            self._purses.settle(exchange, number, outcome)
         self._limiter.settle(exchange, number, outcome)
 
     def leave(self, exchange: Exchange) -> None:
-        self._purses.leave(exchange)
+        spending = exchange.spending
+        if spending is not None and (spending.number or spending.others):
+            self._purses.leave(exchange)
         self._limiter.leave(exchange)

@@ -78,6 +78,8 @@ class Limiter:
         """By target, and by backend with a slash behind it."""
         self._of_lane: dict[str, tuple[Meter, ...]] = {}
         self._usual = USUAL
+        self.limits_upstream = False
+        """Some backend or target has limits."""
         self.waiting = Waiting(self.meters, {} if trouble is None else trouble)
 
     # What the configuration and the keys say -------------------------------------------------------------------------
@@ -89,7 +91,7 @@ class Limiter:
         named = {**terms.targets, **{f"{name}/": rates for name, rates in terms.backends.items()}}
         self._meters = {name: meter_of(rates, self._epoch, self._meters.get(name)) for name, rates in named.items()}
         self._of_lane.clear()
-        self._admission.hears = bool(self._meters)
+        self.limits_upstream = self._admission.hears = bool(self._meters)
         self.changed()
 
     def changed(self) -> None:
@@ -170,8 +172,9 @@ class Limiter:
             return True
         held = exchange.held = Held(bounds, tokens_of(exchange.request, self._usual) if bounds.tokens else 0)
         now = exchange.began
-        waited = self.waiting.doors and any(scope.waiting for scope in bounds.scopes)
-        return (not waited and held.attempt(now)) or self._holds(exchange, held, now)
+        if self.waiting.doors and any(scope.waiting for scope in bounds.scopes):
+            return self._holds(exchange, held, now)
+        return held.attempt(now) or self._holds(exchange, held, now)
 
     def _holds(self, exchange: Exchange, held: Held, now: float) -> bool:
         """Some limit is reached: it waits for it, or is refused."""

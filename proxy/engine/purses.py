@@ -103,6 +103,28 @@ class Purses:
             amount = tokens * inward + output * outward
         return self._hold(held, fare, amount, number) if isinstance(amount, int) else amount
 
+    def _hold(self, held: Spending, fare: Fare, amount: int, number: int) -> Failure | None:
+        accounts, till = fare.accounts, self._till
+        now = time()
+        if now > self._now:
+            self._now = now
+        else:
+            now = self._now  # never back: what was held in one period must not be settled in one before it
+        for owned, budget in fare.each:
+            if held.spent + held.reserved + amount > budget.amount:
+                stands = Standing(owned, budget, held.spent, held.reserved, now, now)
+                return self._too_little(held, stands, fare, amount)
+        if till is None:
+            short = reserve(accounts, amount, now)
+        else:
+            till.load(accounts)
+            short = reserve(accounts, amount, now)
+            till.store(accounts)
+        if short is not None:
+            return self._too_little(held, short.stands(now), fare, amount)
+        held.take(number, (amount, accounts, now))
+        return None
+
     def settle(self, exchange: Exchange, number: int, outcome: Outcome) -> None:
         """That attempt has ended. Where it may be charged for, and nobody knows how much, what was held is spent."""
         held = exchange.spending
@@ -114,7 +136,12 @@ class Purses:
         paid = int(cost * UNIT) if cost is not None else amount if outcome.maybe_billed else 0
         held.reserved -= amount
         held.spent += paid
-        self._settle(accounts, amount, paid, at)
+        if self._till is not None:
+            self._settle(accounts, amount, paid, at)
+            return
+        passed = settle(accounts, amount, paid, at)
+        for one in self._passed(passed) if passed else ():
+            self._on_passed(one)
 
     def leave(self, exchange: Exchange) -> None:
         """The exchange is over."""
@@ -145,47 +172,21 @@ class Purses:
 
     # Inside ------------------------------------------------------------------------------------------------------
 
-    def _hold(self, held: Spending, fare: Fare, amount: int, number: int) -> Failure | None:
-        accounts, till = fare.accounts, self._till
-        now = time()
-        if now > self._now:
-            self._now = now
-        else:
-            now = self._now  # never back: what was held in one period must not be settled in one before it
-        for owned, budget in fare.each:
-            if held.spent + held.reserved + amount > budget.amount:
-                stands = Standing(owned, budget, held.spent, held.reserved, now, now)
-                return self._too_little(held, stands, fare.target, fare.rates, amount)
-        if till is None:
-            short = reserve(accounts, amount, now)
-        else:
-            till.load(accounts)
-            short = reserve(accounts, amount, now)
-            till.store(accounts)
-        if short is not None:
-            return self._too_little(held, short.stands(now), fare.target, fare.rates, amount)
-        held.take(number, (amount, accounts, now))
-        return None
-
     def _holds(self, owned: Owned) -> bool:
         scope, name, per = owned
         given = self._of_key(name) if scope is Scope.KEY else self._terms.budgets.get((scope, name), ())
         return any(budget.per is per for budget in given)
 
     def _settle(self, accounts: Sequence[Account], held: int, paid: int, at: float) -> None:
-        till = self._till
-        if till is None:
-            passed = settle(accounts, held, paid, at)
-            if not passed:
-                return
-        else:
-            till.load(accounts)
-            passed = settle(accounts, held, paid, at)
-        told = [Passed(one.stands(self._now), percent) for one in passed for percent in one.passed()]
-        if till is not None:
-            till.store(accounts)
+        self._load(accounts)
+        passed = settle(accounts, held, paid, at)
+        told = self._passed(passed)
+        self._store(accounts)
         for one in told:
             self._on_passed(one)
+
+    def _passed(self, accounts: Sequence[Account]) -> list[Passed]:
+        return [Passed(one.stands(self._now), percent) for one in accounts for percent in one.passed()]
 
     def _load(self, accounts: Sequence[Account]) -> None:
         if self._till is not None:
@@ -215,10 +216,8 @@ class Purses:
             return self._without_bound(held, fare, rates)
         return 0 if rates is None else usual(asked, rates, more)
 
-    def _too_little(
-        self, held: Spending, stands: Standing, target: Target, rates: Rates | None, amount: int
-    ) -> Failure:
-        tokens = could_ask(held.asked, rates, stands.room)
+    def _too_little(self, held: Spending, stands: Standing, fare: Fare, amount: int) -> Failure:
+        target, tokens = fare.target, could_ask(held.asked, fare.rates, stands.room)
         if tokens > 0 and self._terms.ask:
             failure = words.say_how_long(stands, amount, tokens, target.name, held.word)
         else:

@@ -176,27 +176,27 @@ class Held:
                 window.turn(now)
             if window.used + tokens > window.limit:
                 return False
-        self._enter(now)
-        return True
-
-    def enter(self, now: float) -> None:
-        """It is let in, whether it fits or not."""
-        bounds = self.bounds
-        for window in (*bounds.requests, *bounds.tokens):
-            if now >= window.until:
-                window.turn(now)
-        self._enter(now)
-
-    def _enter(self, now: float) -> None:
-        bounds, tokens = self.bounds, self.tokens
-        self.inside = True
-        self.at = now
         for scope in bounds.placed:
             scope.busy += 1
         for window in bounds.requests:
             window.used += 1
         for window in bounds.tokens:
             window.used += tokens
+        self.inside = True
+        self.at = now
+        return True
+
+    def enter(self, now: float) -> None:
+        """It is let in, whether it fits or not."""
+        bounds = self.bounds
+        for scope in bounds.placed:
+            scope.busy += 1
+        for window in bounds.requests:
+            window.take(1, now)
+        for window in bounds.tokens:
+            window.take(self.tokens, now)
+        self.inside = True
+        self.at = now
 
     def reserve(self, meters: tuple[Meter, ...], number: int, now: float) -> Meter | None:
         """Attempt `number` takes its part of these, or of none: then the one in which there is no room."""
@@ -234,14 +234,13 @@ class Held:
         for scope in bounds.placed:
             scope.busy -= 1
         if self.sent:
-            by = self.spent - self.tokens if bounds.tokens else 0
+            by = self.spent - self.tokens
         else:
             by = -self.tokens
             for window in bounds.requests:
                 window.change(at, -1)
-        if by:
-            for window in bounds.tokens:
-                window.change(at, by)
+        for window in bounds.tokens:
+            window.change(at, by)
 
 
 def tokens_of(request: ChatRequest | EmbedRequest | RelayRequest, usual: float) -> int:

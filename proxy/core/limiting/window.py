@@ -110,7 +110,8 @@ class Sliding:
     def change(self, at: float, by: float) -> None:
         """What was taken at that time was more, or less."""
         if at >= self.first:
-            self.used = max(self.used + by, self._before)
+            used = self.used + by
+            self.used = used if used > self._before else self._before
             return
         for cell in reversed(self._cells):
             if cell.first <= at:
@@ -145,9 +146,10 @@ class Sliding:
     def standing(self, now: float) -> tuple[str, int, int, float]:
         """Unit, limit, how much is left of it and when all of it is there again, as it was when it was last taken
         from."""
-        unit, limit, _, _ = self.rate
-        left = limit - int(self.used)
-        return unit, limit, left if left > 0 else 0, self._empty() - now if self.used else 0.0
+        used = self.used
+        left = self.limit - int(used)
+        empty = self._end + self._per if used > self._before else self._empty()
+        return self.rate.unit, self.limit, left if left > 0 else 0, empty - now if used else 0.0
 
 
 class Fixed:
