@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -131,5 +131,6 @@ class Bulletin:
     def _write(self, rows: dict[str, _Row]) -> None:
         written = int.from_bytes(os.pread(self._fd, _HEAD, 0), "little") + 1
         said = orjson.dumps(rows, default=tuple)
-        os.ftruncate(self._fd, _HEAD)
-        os.pwrite(self._fd, written.to_bytes(_HEAD, "little") + said, 0)
+        with suppress(OSError):  # the disk is full: then each worker asks for itself
+            os.ftruncate(self._fd, _HEAD)
+            os.pwrite(self._fd, written.to_bytes(_HEAD, "little") + said, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +67,19 @@ def test_what_a_killed_worker_left_half_written_is_as_if_nothing_was_known(tmp_p
     assert other.claim("ä/魚", 10, 5, now=2)
     other.tell("ä/魚", False, FailureKind.RESET, 0.1, now=3)
     assert [news.ok for news in one.news()] == [False]
+
+
+def test_on_a_full_disk_each_worker_asks_for_itself(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    one, other = pair
+    assert one.claim("a", 10, 5, now=1)
+    monkeypatch.setattr(os, "pwrite", full)
+    one.tell("a", True, None, 0.1, now=2)
+    assert other.claim("a", 10, 5, now=2) and one.claim("a", 10, 5, now=2)
+    one.leave("a")
+    assert other.news() == []
 
 
 def test_it_is_bounded_and_the_oldest_makes_room(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
