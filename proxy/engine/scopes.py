@@ -255,4 +255,8 @@ def tokens_of(request: ChatRequest | EmbedRequest | RelayRequest, usual: float) 
     if not isinstance(request, ChatRequest):
         return given
     asked = output_of(body)
-    return given + (int(usual) if asked is None else asked)
+    one = int(usual) if asked is None else asked
+    if "n" not in body:
+        return given + one
+    several = body["n"]
+    return given + one * (several if type(several) is int and several > 1 else 1)

@@ -81,6 +81,16 @@ def test_tokens_count_as_they_really_were(on_loop: OnLoop) -> None:
     on_loop(story)
 
 
+def test_several_answers_take_several_times_as_much(on_loop: OnLoop) -> None:
+    def story() -> None:
+        stage = Limited(keys={"k": (Limits((Rate("tokens", 1000, 60.0),)), 1.0)})
+        assert stage.come("k", max_tokens=300, n=2).client.ends == []
+        assert stage.come("k", max_tokens=300, n=2).client.ends == ["refused"]
+        assert stage.come("k", max_tokens=300, n=1).client.ends == []
+
+    on_loop(story)
+
+
 def test_one_that_can_never_fit_is_told_so_without_a_time(on_loop: OnLoop) -> None:
     def story() -> None:
         stage = Limited(keys={"k": (Limits((Rate("tokens", 1000, 60.0),)), 1.0)}, queue=QUEUE)
