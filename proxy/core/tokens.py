@@ -28,6 +28,8 @@ _PER_MESSAGE = 3
 """Separators of one message, beside its role and its content, in the chat formats of OpenAI and ChatML."""
 _BEGINNING = 3
 """With which the answer begins (OpenAI cookbook, "How to count tokens with tiktoken")."""
+_PARTS = ("image_url", "input_audio", "file")
+"""A tuple, since what is looked for may be a list: `"type": ["string", "null"]` of a schema."""
 _PER_IMAGE = 765
 """A 1024 x 1024 image in OpenAI's high detail: 170 for each of four tiles, and 85."""
 
@@ -185,7 +187,7 @@ def _of_value(value: object, count: Counter) -> int:
         elif isinstance(item, list):
             stack += item
         elif isinstance(item, dict):
-            if item.get("type") in {"image_url", "input_audio", "file"}:
+            if item.get("type") in _PARTS:
                 total += _PER_IMAGE
             else:
                 stack += item.values()

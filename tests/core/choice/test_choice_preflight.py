@@ -264,6 +264,34 @@ def test_about_as_many_is_never_more_than_3_percent_away(tokens: int) -> None:
     assert about(about(tokens)) == about(tokens)
 
 
+words_of_schemas = st.sampled_from(["type", "content", "role", "function", "parameters", "properties", "items", "name"])
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("image_url"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words_of_schemas, inner, max_size=3),
+    max_leaves=12,
+)
+MEMBERS = ("messages", "tools", "functions", "response_format", "reasoning", "modalities", "input", "n", "max_tokens")
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.dictionaries(st.sampled_from(MEMBERS), json_values, max_size=4), st.booleans())
+def test_any_json_has_facts(body: dict[str, Any], chat: bool) -> None:
+    facts = facts_of(body, chat=chat)
+    assert facts.input >= 0 and facts.answers >= 1
+    plain = look([Ability(context=10, lacks=frozenset({"vision", "tools"}))])
+    if plain is not None and isinstance(body.get("messages"), list):
+        plain.plain(body, 5)
+
+
+def test_a_schema_whose_type_is_a_list_is_no_trouble() -> None:
+    """So OpenAI's structured outputs say that a member may be null."""
+    schema = {"type": "object", "properties": {"a": {"type": ["string", "null"]}}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    assert facts_of({"messages": [], "response_format": wanted}).needs == {"json_schema"}
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"properties": {"p": schema}}}}
+    assert facts_of({"messages": [], "tools": [tool]}).input > 10
+
+
 def test_where_nothing_is_known_there_is_nothing_to_look_at() -> None:
     assert look([UNKNOWN, UNKNOWN]) is None
 
