@@ -7,7 +7,7 @@ from typing import NamedTuple
 from proxy.core.chat import ChatRequest
 from proxy.core.failure import Failure
 from proxy.core.money.account import Account, Standing
-from proxy.core.money.bound import Asked, Rates, affordable, rates_of, unsaid
+from proxy.core.money.bound import Asked, Rates, rates_of, unsaid
 from proxy.core.money.budget import Budget, Owned
 from proxy.core.relay import Request
 from proxy.core.route import Target
@@ -105,8 +105,3 @@ def fare_of(holding: Holding, target: Target, *, ask: bool) -> Fare:
     without = unsaid(rates, ask=ask)
     told = -1 if without is None else without
     return Fare(False, accounts, each, target, rates, rates.input, rates.output, rates.most, told, rates.beyond)
-
-
-def could_ask(asked: Asked, rates: Rates | None, room: int) -> int:
-    """Tokens that the caller could ask for, where it has not named any."""
-    return 0 if rates is None or asked.output is not None or not asked.nameable else affordable(asked, rates, room)

@@ -7,14 +7,24 @@ from time import time
 from typing import TYPE_CHECKING
 
 from proxy.core.failure import Failure
-from proxy.core.money import words
 from proxy.core.money.account import Account, Standing, reserve, settle
-from proxy.core.money.bound import Rates, affordable, asked_of, most, rates_of, usual
-from proxy.core.money.budget import NO_TERMS, UNIT, Budget, OnExceeded, Owned, Per, Scope, Terms, period, strictest
+from proxy.core.money.afford import (
+    Buyer,
+    Need,
+    Short,
+    Word,
+    holding,
+    need_of,
+    rates_for,
+    too_little,
+    without_bound,
+)
+from proxy.core.money.bound import asked_of
+from proxy.core.money.budget import NO_TERMS, UNIT, Budget, Owned, Per, Scope, Terms, period
 from proxy.core.outcome import Outcome
 from proxy.core.route import Target
 from proxy.core.tokens import of_chars
-from proxy.engine.fares import Fare, Holding, Passed, Spending, could_ask, fare_of
+from proxy.engine.fares import Fare, Holding, Passed, Spending, fare_of
 from proxy.engine.till import Till
 
 if TYPE_CHECKING:
@@ -205,50 +215,28 @@ class Purses:
 
     def _closely(self, exchange: Exchange, held: Spending, fare: Fare, number: int) -> int | Failure:
         """What an attempt may cost that is not a usual one; or why it is not sent there."""
-        asked, rates, ask = held.asked, fare.rates, self._terms.ask
         more = 0 if number == 1 or exchange.story is None else of_chars(len(exchange.story.text))
-        if rates is not None and (asked.unusual or asked.input > rates.beyond):
-            rates = rates_of(fare.target, asked)
-        amount = None if rates is None else most(asked, rates, more)
-        if amount is not None and (ask or asked.output is not None or not asked.nameable):
-            return amount
-        if ask:
-            return self._without_bound(held, fare, rates)
-        return 0 if rates is None else usual(asked, rates, more)
-
-    def _too_little(self, held: Spending, stands: Standing, fare: Fare, amount: int) -> Failure:
-        target, tokens = fare.target, could_ask(held.asked, fare.rates, stands.room)
-        if tokens > 0 and self._terms.ask:
-            failure = words.say_how_long(stands, amount, tokens, target.name, held.word)
-        else:
-            failure = words.too_little(stands, amount, target.name, self._now)
-        self._stop(held, stands, failure)
-        return failure
-
-    def _without_bound(self, held: Spending, fare: Fare, rates: Rates | None) -> Failure:
+        buyer = self._buyer(held)
+        need = need_of(buyer, fare.target, fare.rates, more)
+        if need.amount is not None:
+            return need.amount
         now = time()
         stands = self._standings(fare.accounts)
         stands += [Standing(owned, budget, held.spent, held.reserved, now, now) for owned, budget in fare.each]
-        least, name = min(stands, key=lambda one: one.room), fare.target.name
-        if rates is None:
-            return words.unpriced(least.owned, name)
-        tokens = affordable(held.asked, rates, least.room)
-        if not held.asked.nameable:
-            failure = words.unbounded(least.owned, name)
-        elif tokens > 0:
-            failure = words.say_how_long(least, None, tokens, name, held.word)
-        else:
-            failure = words.too_little(least, held.asked.input * rates.input + rates.output, name, now)
-        self._stop(held, least, failure)
-        return failure
+        return self._follow(held, without_bound(buyer, need.rates, fare.target.name, stands, now))
 
-    def _stop(self, held: Spending, stands: Standing, failure: Failure) -> None:
-        """What follows for the other targets. A backend's own budget says nothing of them."""
-        then = stands.budget.on_exceeded
-        if then is OnExceeded.LOCAL:
-            held.near = failure
-        elif then is OnExceeded.REFUSE and stands.owned.scope is not Scope.BACKEND:
-            held.stopped = failure
+    def _too_little(self, held: Spending, stands: Standing, fare: Fare, amount: int) -> Failure:
+        need = Need(amount, rates_for(held.asked, fare.target, fare.rates))
+        return self._follow(held, too_little(self._buyer(held), need, fare.target.name, stands, self._now))
+
+    def _buyer(self, held: Spending) -> Buyer:
+        return Buyer(held.asked, self._terms.ask, held.word)
+
+    @staticmethod
+    def _follow(held: Spending, short: Short) -> Failure:
+        """What follows for the other targets."""
+        held.stopped, held.near = Word(held.stopped, held.near).after(short)
+        return short.failure
 
     def _find(self, at: tuple[str, str, int, tuple[str, ...]], target: Target) -> Fare:
         if len(self._fares) >= MOST_FOUND:
@@ -259,19 +247,13 @@ class Purses:
 
     def _holding(self, key: str, route: str, backend: str, tags: tuple[str, ...]) -> Holding:
         """The accounts of all budgets that hold for such requests, and budgets for each of them by itself."""
-        budgets = self._terms.budgets
-        named = [(Scope.ALL, ""), (Scope.ROUTE, route), (Scope.BACKEND, backend), *((Scope.TAG, tag) for tag in tags)]
-        holding = [(scope, name, budgets.get((scope, name), ())) for scope, name in named]
-        holding.append((Scope.KEY, key, tuple(self._of_key(key))))
         accounts: list[Account] = []
         each: list[tuple[Owned, Budget]] = []
-        for scope, name, given in holding:
-            for per, budget in strictest(given).items():
-                owned = Owned(scope, name, per)
-                if per is Per.REQUEST:
-                    each.append((owned, budget))
-                else:
-                    accounts.append(self._account(owned, budget))
+        for owned, budget in holding(self._terms, self._of_key(key), key, route, backend, tags):
+            if owned.per is Per.REQUEST:
+                each.append((owned, budget))
+            else:
+                accounts.append(self._account(owned, budget))
         return tuple(accounts), tuple(each)
 
     def _account(self, owned: Owned, budget: Budget) -> Account:

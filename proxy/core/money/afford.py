@@ -66,14 +66,20 @@ def need_of(buyer: Buyer, target: Target, rates: Rates | None, more: int = 0) ->
     """`rates`: what it charges for a plain request. `more`: further tokens of input, of an answer that it is to go on
     with."""
     asked, ask = buyer.asked, buyer.ask
-    if rates is not None and (asked.unusual or asked.input > rates.beyond):
-        rates = rates_of(target, asked)
+    rates = rates_for(asked, target, rates)
     amount = None if rates is None else most(asked, rates, more)
     if amount is not None and (ask or asked.output is not None or not asked.nameable):
         return Need(amount, rates)
     if ask:
         return Need(None, rates)
     return Need(0 if rates is None else usual(asked, rates, more), rates)
+
+
+def rates_for(asked: Asked, target: Target, rates: Rates | None) -> Rates | None:
+    """What it charges for this request. `rates`: for a plain one."""
+    if rates is not None and (asked.unusual or asked.input > rates.beyond):
+        return rates_of(target, asked)
+    return rates
 
 
 class Short(NamedTuple):
