@@ -12,7 +12,7 @@ from proxy.core.chat import Event, Kind
 from proxy.core.dialect import Stamp
 
 _EMPTY, _DONE, _ERROR, _CONTENT = Kind.EMPTY, Kind.DONE, Kind.ERROR, Kind.CONTENT
-_UNSEEN = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
+_UNSEEN = ("text", "thinking", "redacted_thinking", "tool_use")
 """Blocks that say something by their deltas, or nothing. All others are content of Anthropic's own."""
 
 

@@ -16,7 +16,7 @@ _SHARE = 0.8
 """Of `max_tokens`, which a budget counts against: the answer needs the rest."""
 _ROOM = 4096
 """Tokens for the answer where a budget was named, and no limit."""
-_ON = frozenset({"enabled", "adaptive"})
+_ON = ("enabled", "adaptive")
 
 
 class Wish(NamedTuple):

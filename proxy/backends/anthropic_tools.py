@@ -12,7 +12,7 @@ from proxy.backends.tools import Tool, choice_of, tools_of
 
 _DATED = re.compile(r"[a-z0-9_]+_\d{8}", re.ASCII)
 """The type of one of Anthropic's own tools: `web_search_20250305`."""
-_FORCED = frozenset({"any", "tool"})
+_FORCED = ("any", "tool")
 
 
 def tools(

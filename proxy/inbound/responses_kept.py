@@ -14,7 +14,7 @@ from proxy.inbound.refused import Refused
 from proxy.inbound.responses import Responses, ResponsesAnswer
 from proxy.inbound.way import Renderer, Wrong
 
-ENDS = frozenset({"response.completed", "response.incomplete"})
+ENDS = ("response.completed", "response.incomplete")
 
 
 class KeptResponses(Responses):

@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
+from proxy.backends.anthropic_thinking import Thinking
+from proxy.backends.anthropic_tools import has_forced
 from proxy.backends.registry import bind, origin
 from proxy.config.values import Backend
 from proxy.core.chat import ChatRequest, EmbedRequest, Native
@@ -802,3 +804,8 @@ def test_what_the_configuration_says_of_the_target_holds_there_too() -> None:
     del expected["unheard_of"]
     assert body == expected
     assert found.dropped == ("unheard_of",)
+
+
+def test_a_type_that_is_no_word_forces_and_begins_nothing() -> None:
+    assert not has_forced({"tool_choice": {"type": ["any"]}})
+    assert not Thinking({"type": {}}).on
