@@ -129,4 +129,9 @@ class _Both:
         spending = exchange.spending
         if spending is not None and (spending.number or spending.others):
             self._purses.leave(exchange)
-        self._limiter.leave(exchange)
+        held, limiter = exchange.held, self._limiter
+        if held is not None:
+            if held.ticket is None and not limiter.waiting.doors:
+                held.leave()
+            else:
+                limiter.leave(exchange)

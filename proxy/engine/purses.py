@@ -132,15 +132,22 @@ class Purses:
             till.store(accounts)
         if short is not None:
             return self._too_little(held, short.stands(now), fare, amount)
-        held.take(number, (amount, accounts, now))
+        if held.number:
+            held.take(number, (amount, accounts, now))
+        else:
+            held.number, held.taken, held.reserved = number, (amount, accounts, now), held.reserved + amount
         return None
 
     def settle(self, exchange: Exchange, number: int, outcome: Outcome) -> None:
         """That attempt has ended. Where it may be charged for, and nobody knows how much, what was held is spent."""
         held = exchange.spending
-        taken = None if held is None else held.give(number)
-        if held is None or taken is None:
+        if held is None:
             return
+        taken = held.taken if number == held.number else held.give(number)
+        if taken is None:
+            return
+        if number == held.number:
+            held.number = 0
         amount, accounts, at = taken
         cost = outcome.cost
         paid = int(cost * UNIT) if cost is not None else amount if outcome.maybe_billed else 0

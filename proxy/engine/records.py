@@ -75,8 +75,8 @@ class OnRecord(Starting):
 
     def _tell_served(self) -> None:
         """It was served: its attempt tells all of that where it was the first, and nothing was asked or met with."""
-        wish = self.request.wish
-        if wish is None and self._notes is None and self.held is None and self._state.sends == 1:
+        wish, held = self.request.wish, self.held
+        if wish is None and self._notes is None and (held is None or not held.queued) and self._state.sends == 1:
             return
         if not self._simple() or (wish is not None and wish.for_targets):
             self._tell(_SERVED, None, 200)

@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from proxy.core.chat import ChatRequest, EmbedRequest
-from proxy.core.choice.facts import facts_of, output_of
+from proxy.core.choice.facts import LENGTHS, facts_of, output_of
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.limiting.fair import Ticket
 from proxy.core.limiting.meter import Meter
@@ -26,6 +26,8 @@ _new = tuple.__new__  # a third of what the class's own `__new__` costs, which i
 USUAL = 500.0
 """Tokens of an answer, as long as nothing is known."""
 _NO_LIMIT = 1 << 62
+_SAY = LENGTHS | {"n"}
+"""Members that say how much an answer may be."""
 
 
 class Scope:
@@ -240,7 +242,10 @@ class Held:
             for window in bounds.requests:
                 window.change(at, -1)
         for window in bounds.tokens:
-            window.change(at, by)
+            if at >= window.first:
+                window.used += by
+            else:
+                window.change(at, by)
 
 
 def tokens_of(request: ChatRequest | EmbedRequest | RelayRequest, usual: float) -> int:
@@ -252,11 +257,10 @@ def tokens_of(request: ChatRequest | EmbedRequest | RelayRequest, usual: float) 
         given = (len(raw) + 3) // 4 if body else 0
     else:
         given = facts_of(body, chat=False).input
-    if not isinstance(request, ChatRequest):
+    if type(request) is not ChatRequest:
         return given
-    asked = output_of(body)
+    if _SAY.isdisjoint(body):
+        return given + int(usual)
+    asked, several = output_of(body), body.get("n")
     one = int(usual) if asked is None else asked
-    if "n" not in body:
-        return given + one
-    several = body["n"]
     return given + one * (several if type(several) is int and several > 1 else 1)

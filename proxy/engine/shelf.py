@@ -9,7 +9,7 @@ from proxy.core.attempt import Usual, usual
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.choice.choose import Choice, Shortlist, asked_to_wait
 from proxy.core.choice.counting import counted
-from proxy.core.choice.facts import MATTERS, Facts, about, facts_of, output_of, rounded
+from proxy.core.choice.facts import LENGTHS, MATTERS, Facts, about, facts_of, output_of, rounded
 from proxy.core.choice.ranked import Shared
 from proxy.core.choice.ranking import Closed
 from proxy.core.choice.rules import Asked
@@ -180,7 +180,7 @@ def plain_shape(road: Road, request: Request) -> Plain | None:
         cut = tokens.bit_length() - 5  # as `about`
         if cut > 0:
             tokens = (tokens + (1 << cut >> 1)) >> cut << cut
-    output = output_of(body)
+    output = None if LENGTHS.isdisjoint(body) else output_of(body)
     return tokens << 40 if output is None else tokens << 40 | about(output if output < ENDLESS else ENDLESS)
 
 

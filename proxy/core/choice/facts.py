@@ -13,7 +13,8 @@ USUAL_OUTPUT = 500
 _PARTS = {"image_url": "vision", "input_audio": "audio", "file": "files"}
 _DENSE = 40
 """Tokens a byte, at most: a part that is no text counts as many as a usual picture, and may be 20 bytes short."""
-_LENGTHS = ("max_completion_tokens", "max_tokens")
+LENGTHS = frozenset({"max_completion_tokens", "max_tokens"})
+"""Members that say how long an answer may be."""
 _MEMBERS = {
     "tools": ("tools", "functions"),
     "json_schema": ("response_format",),
@@ -150,7 +151,7 @@ def look(abilities: Iterable[Ability]) -> Look | None:
     lacks = frozenset[str]().union(*(one.lacks for one in abilities))
     members = {name for lack, names in _MEMBERS.items() if lack in lacks for name in names}
     if contexts or any(one.output is not None for one in abilities):
-        members.update(_LENGTHS)
+        members.update(LENGTHS)
     parts = not lacks.isdisjoint(_PARTS.values())
     if not (contexts or members or parts):
         return None

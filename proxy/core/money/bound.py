@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from proxy.core.chat import ChatRequest, EmbedRequest
-from proxy.core.choice.facts import output_of
+from proxy.core.choice.facts import LENGTHS, output_of
 from proxy.core.money.account import NEVER
 from proxy.core.money.budget import UNIT, whole
 from proxy.core.price import MILLION, Price
@@ -23,7 +23,6 @@ LONG = 32 * 1024
 USUAL_ANSWER = 4096
 """Tokens that are reserved for an answer that has no bound, where the operator allows those."""
 _DIGITS = 20
-_LENGTHS = frozenset({"max_completion_tokens", "max_tokens"})
 _SPECIAL = frozenset({"modalities", "audio", "service_tier", "cache_control"})
 _CLOSER = frozenset({"n", "tools", "max_completion_tokens", *_SPECIAL})
 """With one of these a request is looked at more closely."""
@@ -86,7 +85,8 @@ def asked_of(request: Request) -> Asked:
     raw, native = request.raw, request.native
     tokens = len(raw) // BYTES_PER_TOKEN
     if native is None and len(raw) <= LONG and _CLOSER.isdisjoint(body) and _texts(body.get("messages")):
-        return _new(Asked, (tokens, output_of(body), 1, True, True, False))
+        output = output_of(body) if "max_tokens" in body else None
+        return _new(Asked, (tokens, output, 1, True, True, False))
     unusual = _unusual(body, raw)
     if native is not None or len(raw) > LONG:
         tokens = _input(request)
@@ -102,7 +102,7 @@ def asked_of(request: Request) -> Asked:
 def _larger(body: Mapping[str, Any]) -> int | None:
     """Of the two names for an answer's length some servers know only one: the larger number counts, and none where one
     of them is no number."""
-    said = [output_of({"max_tokens": body[name]}) for name in _LENGTHS if body.get(name) is not None]
+    said = [output_of({"max_tokens": body[name]}) for name in LENGTHS if body.get(name) is not None]
     known = [one for one in said if one is not None]
     return max(known) if known and len(known) == len(said) else None
 
@@ -186,7 +186,7 @@ def rates_of(target: Target, asked: Asked | None = None) -> Rates | None:
         ability.context,
         output_of(target.overrides),
         output_of(target.defaults),
-        target.drop >= _LENGTHS,
+        target.drop >= LENGTHS,
     )
 
 
