@@ -1,8 +1,9 @@
 """What choosing, keys, limits and budgets cost a plain request of a real process: `python -m bench.everything`
 
-For each row a `wayline serve` of its own, beside one with the same targets in order and nothing else. They take turns;
-told are the medians of the processes' CPU time a request, in microseconds, and their ratio. Health windows, ledger,
-metrics and the request log are always on. `--only WORD` takes the rows whose name has it.
+For each row a `wayline serve` of its own, beside one with the same targets in order and nothing else. They take short
+turns, one right after the other, since the machine's own speed changes within seconds; told are the medians of the
+processes' CPU time a request, in microseconds, and of the ratios of two turns that stand side by side. Health windows,
+ledger, metrics and the request log are always on. `--only WORD` takes the rows whose name has it.
 """
 
 from __future__ import annotations
@@ -111,31 +112,33 @@ class Told(NamedTuple):
 
     row: Row
     took: float
-    order: float
+    ratio: float
 
     def line(self) -> str:
         asked = "" if self.row.limit is None else f"  (asked: {self.row.limit:.2f})"
-        return f"{self.row.name:<36} {self.took:7.1f} us  {self.took / self.order:5.2f} x order{asked}"
+        return f"{self.row.name:<36} {self.took:7.1f} us  {self.ratio:5.2f} x order{asked}"
 
 
 async def measure(row: Row, directory: Path, good: str, core: int, rounds: int, seconds: float) -> Told:
     """One row, beside `order`."""
     start = partial(running, targets=[good], core=core)
     ours, plain = gateway(row), gateway(ORDER)
-    found: dict[str, list[float]] = {"row": [], "order": []}
+    found: list[tuple[float, float]] = []
     async with (
         start(ours, directory=directory / ours.name) as one,
         start(plain, directory=directory / f"{ours.name}-order") as other,
     ):
         for place in range(rounds + 1):
-            for name, run in (("row", one), ("order", other)):
+            took = {}
+            for run in (one, other) if place % 2 else (other, one):
                 request = run.gateway.request(traffic.PLAIN_MARK)
                 got = await rows.sample(run, request, CONNECTIONS, seconds)
                 if got["failures"]:
                     raise RuntimeError(f"{row.name}: {got['failures']:.0f} requests failed")
-                if place:  # the first round warms up
-                    found[name].append(got["cpu_us"])
-    return Told(row, statistics.median(found["row"]), statistics.median(found["order"]))
+                took[run.port] = got["cpu_us"]
+            if place:  # the first round warms up
+                found.append((took[one.port], took[other.port]))
+    return Told(row, statistics.median(took for took, _ in found), statistics.median(took / by for took, by in found))
 
 
 async def tell(chosen: Sequence[Row], rounds: int, seconds: float) -> None:
@@ -159,8 +162,8 @@ async def tell(chosen: Sequence[Row], rounds: int, seconds: float) -> None:
 def main() -> None:
     """See the module's text."""
     parser = argparse.ArgumentParser(prog="python -m bench.everything", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of a round, default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=30, help="default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=0.4, help="of a round, default: %(default)s")
     parser.add_argument("--only", default="", metavar="WORD", help="the rows whose name has it")
     args = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt):

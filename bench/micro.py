@@ -31,7 +31,7 @@ from proxy.app.process import Process
 from proxy.config.load import load
 from proxy.config.values import Config
 from proxy.core.call import Origin
-from proxy.engine import lessons, shelf
+from proxy.engine import lessons, scopes, shelf
 from proxy.net.connection import Connection
 from proxy.net.dial import Dialer
 from proxy.net.proxies import Proxy
@@ -164,6 +164,7 @@ async def measure(directory: Path, rounds: int, word: str, *, counted: bool) -> 
     if counted:
         shelf.FRESH_FOR *= VALGRIND
         lessons.CALIBRATES_EVERY *= VALGRIND
+        scopes.TOLD_FOR *= VALGRIND
     nowhere = os.open(os.devnull, os.O_WRONLY)
     log = Log(form="json", fd=nowhere)
     process = Process(config, {}, log, lambda: "the configuration is never loaded again")

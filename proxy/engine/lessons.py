@@ -21,7 +21,7 @@ MOST = 10_000
 """Targets, groups and conversations of which something is remembered."""
 WAITING = 64
 """Outcomes that are put aside until somebody wants to know: to count many at once takes a third of the time."""
-CALIBRATES_EVERY, MEASURES = 0.02, 32
+CALIBRATES_EVERY, MEASURES = 0.02, 16
 """Seconds between two looks at how many tokens a target makes of a text, however many requests there are; and of how
 many answers that came well since then it is kept how long they took: further ones say nothing new."""
 UCB = Ucb()
@@ -65,10 +65,14 @@ class Lessons:
     def note(self, road: Road, request: Request, outcome: Outcome, lane: Lane, now: float, strategy: str) -> None:
         """An attempt of a request that was chosen for has ended: those of routes in plain order cost nothing."""
         ended, policy = outcome.ended, road.route.policy
+        alike = ended is _SERVED and outcome.target in self._steady and now < self._calibrates
+        counts = road.learns or strategy == "ucb" or (policy is not None and policy.sticky)
+        if alike and self._measures <= 0 and not counts:
+            return
         learner = None
         if road.learns or strategy == "ucb":
             learner = UCB if policy is None else policy.ucb
-        if ended is _SERVED and now < self._calibrates and outcome.target in self._steady:
+        if alike:
             if self._measures > 0 or learner is not None:
                 self._measures -= 1
                 self._waiting.append((outcome, now, learner))

@@ -25,6 +25,9 @@ SHORT = 4096
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 USUAL = 500.0
 """Tokens of an answer, as long as nothing is known."""
+TOLD_FOR = 0.005
+"""Seconds for which all that a key's requests are told of its limits is the same: who sends more than some hundred a
+second does not need to know each of them."""
 _NO_LIMIT = 1 << 62
 _SAY = LENGTHS | {"n"}
 """Members that say how much an answer may be."""
@@ -106,7 +109,7 @@ def meter_of(rates: Sequence[Rate], epoch: float, before: Meter | None) -> Meter
 class Bounds:
     """What holds for the requests of one key on one route, ready to be taken from without a call for each."""
 
-    __slots__ = ("_told", "placed", "requests", "scopes", "tokens")
+    __slots__ = ("_room", "_room_until", "_told", "placed", "requests", "scopes", "tokens")
 
     def __init__(self, scopes: Sequence[Scope] = ()) -> None:
         self.scopes = tuple(scopes)
@@ -117,16 +120,20 @@ class Bounds:
         self.tokens = tuple(window for window in windows if window.of_tokens)
         told = next((scope.meter for scope in scopes if scope.told), None)
         self._told: tuple[Window, ...] = () if told is None else told.windows
+        self._room: tuple[Room, ...] = ()
+        self._room_until = -inf if self._told else inf
 
     def room(self, now: float) -> tuple[Room, ...]:
-        """What is left for the caller by the limits of its key, of each unit by the window that has least."""
-        windows = self._told
-        if not windows:
-            return ()
-        if len(windows) == 1:
-            return (_new(Room, windows[0].standing(now)),)
+        """What is left for the caller by the limits of its key, of each unit by the window that has least: as it was at
+        most `TOLD_FOR` ago."""
+        if now >= self._room_until:
+            self._room_until = now + TOLD_FOR
+            self._room = self._left(now)
+        return self._room
+
+    def _left(self, now: float) -> tuple[Room, ...]:
         found: dict[str, Room] = {}
-        for window in windows:
+        for window in self._told:
             room: Room = _new(Room, window.standing(now))
             if room.unit not in found or room.left < found[room.unit].left:
                 found[room.unit] = room

@@ -85,7 +85,7 @@ class Answer:
         if queued:
             head += b"x-wayline-queued-ms: %d\r\n" % ceil(queued * 1000)
         if room:
-            head += b"".join(map(_room, room))
+            head += _rooms(room)
         if screened:
             head += b"x-wayline-screened: %b\r\n" % _clean(screened)
         return head + self._more
@@ -102,6 +102,11 @@ _ROOM = {
     % ((unit.encode(),) * 3)
     for unit in UNITS
 }
+
+
+@lru_cache(maxsize=256)
+def _rooms(rooms: tuple[Room, ...]) -> bytes:
+    return b"".join(map(_room, rooms))
 
 
 def _room(room: Room) -> bytes:
