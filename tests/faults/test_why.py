@@ -110,7 +110,7 @@ def test_whose_it_is_stands_there_for_every_endpoint_and_prompts_never_do(run: R
         await rig.upstream("a", [stream_ok(["my answer"]), plain(b'{"results":[],"model":"m"}')])
         rig.route("chat", "a")
         await rig.serve()
-        whose = {"x-wayline-agent": "scout", "x-wayline-prefer": "tags=b|a, max_cost=1"}
+        whose = {"x-wayline-agent": "scout", "x-wayline-prefer": "tags=b|a, exclude=other"}
         messages = [{"role": "user", "content": "my prompt"}]
         body = {"model": "chat", "messages": messages, "stream": True}
         await ask(rig.port, CHAT, body, {"x-request-id": "chat", **whose})
@@ -118,7 +118,7 @@ def test_whose_it_is_stands_there_for_every_endpoint_and_prompts_never_do(run: R
         for name in ("chat", "rerank"):
             found = await the_story(rig, name)
             assert (found.endpoint, found.agent, found.tags, found.ended) == (name, "scout", ("a", "b"), "served")
-        assert (await the_story(rig, "chat")).asked == {"max_cost": "1"}
+        assert (await the_story(rig, "chat")).asked == {"exclude": ["other"]}
         assert b"my prompt" not in _all(rig.directory) and b"my answer" not in _all(rig.directory)
         refused = await ask(rig.port, CHAT, body, {"x-wayline-agent": "a" * 65})
         assert (refused.status, refused.error["param"]) == (400, "x-wayline-agent")
