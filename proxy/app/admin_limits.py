@@ -62,8 +62,8 @@ class BudgetStanding(TypedDict):
 
 
 class LimitsState(TypedDict):
-    """What was met since this worker's start. Limits are each worker's own; budgets are summed over all of them where
-    docs/keys-and-budgets.md says so."""
+    """What was met since this worker's start. Windows and budgets are counted over all workers; what is in flight
+    or waits is this one's own."""
 
     scopes: list[ScopeState]
     upstream: list[MeterState]

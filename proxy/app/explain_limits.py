@@ -51,7 +51,7 @@ class Bounds(NamedTuple):
         """By the limits of all, its key and its route; `None`: it is let in."""
         tokens, now = self.tokens, self.now
         met = {} if self.limiter is None else {scope.words: scope for scope in self.limiter.scopes()}
-        scopes = [met.get(words) or Scope(words, limits, 0.0) for words, limits in self.limits.items()]
+        scopes = [met.get(words) or Scope(words, limits) for words, limits in self.limits.items()]
         if not any(scope.waiting or scope.full or scope.wait(tokens, now) > 0 for scope in scopes):
             return None
         opens = max(0.0 if scope.full else scope.wait(tokens, now) for scope in scopes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Protocol
 
 from proxy.config.values import Config
@@ -13,6 +14,8 @@ from proxy.engine.admission import Admission
 from proxy.engine.engine import Engine
 from proxy.engine.gate import Gates
 from proxy.engine.limiter import Limiter, Terms
+from proxy.engine.tally import Tally
+from proxy.ledger.stats import Say
 from proxy.ops.metrics_gauges import Gauge
 
 
@@ -39,11 +42,23 @@ class Callers(Protocol):
 class Limiting:
     """Brings limits into force as soon as there is one, and keeps them so."""
 
-    def __init__(self, config: Config, engine: Engine, callers: Callers, gates: Gates) -> None:
+    def __init__(
+        self,
+        config: Config,
+        engine: Engine,
+        callers: Callers,
+        gates: Gates,
+        say: Say,
+        shared: Path | None = None,
+    ) -> None:
+        """`shared`: a directory that all workers of a server share."""
         self._gates = gates
         self._config = config
         self._engine = engine
         self._callers = callers
+        self._say = say
+        self._shared = shared
+        self._tally: Tally | None = None
         self._limiter: Limiter | None = None
         self._left: Counter[tuple[str, str]] = Counter()
         self._waited = dict.fromkeys(WEIGHTS, 0.0)
@@ -56,6 +71,11 @@ class Limiting:
         self._put()
         if self._limiter is not None:
             self._limiter.adopt(terms_of(config))
+
+    def close(self) -> None:
+        """At the end, when nothing is under way."""
+        if self._tally is not None:
+            self._tally.close()
 
     def drain(self) -> None:
         """The process is about to end: those who wait are told at once."""
@@ -77,10 +97,19 @@ class Limiting:
         if engine.admission is None:
             engine.admission = Admission()
         self._limiter = engine.admission.limiter = Limiter(
-            engine.admission, self._of_key, engine.closed, engine.trouble
+            engine.admission, self._of_key, engine.closed, engine.trouble, self._joined()
         )
         self._limiter.adopt(terms_of(self._config))
         self._limiter.waiting.on_left = self._note
+
+    def _joined(self) -> Tally | None:
+        """What is counted together with the other workers; `None`: there are none, or it cannot be."""
+        if self._shared is not None:
+            try:
+                self._tally = Tally(self._shared, time.monotonic() - time.time())
+            except OSError as error:
+                self._say("warning", "limits.not_shared", reason=f"each worker counts for itself: {error}")
+        return self._tally
 
     def _of_key(self, name: str) -> tuple[Limits, float]:
         key = self._callers.of(name)

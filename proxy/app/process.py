@@ -77,7 +77,7 @@ class Process:
     def __init__(
         self, config: Config, environ: Mapping[str, str], log: Book, load: Load, *, shared: Path | None = None
     ) -> None:
-        """`shared`: a directory that all workers of a server share, for their metrics and budgets.
+        """`shared`: a directory that all workers of a server share, for their metrics, limits and budgets.
 
         Raises `LedgerError`, `StateError`, `StoreError` where a database cannot be opened, `ValueError` for a proxy
         variable or a backend that makes no sense, `OSError` where `shared` cannot be written.
@@ -111,7 +111,7 @@ class Process:
         self.callers.adopt(config.keys)
         self.spending = Spending(config, self.engine, self.callers, log.event, past, shared)
         self.spending.on_passed = self.watching.passed
-        self.limiting = Limiting(config, self.engine, self.callers, desk.gates)
+        self.limiting = Limiting(config, self.engine, self.callers, desk.gates, log.event, shared)
         self.watching.limits = self.limiting.near
         self.rating = Rating(
             lambda: self.runtime.desk.config,
@@ -214,6 +214,7 @@ class Process:
             if self.state is not None:
                 await self.state.close()
             self.spending.close()
+            self.limiting.close()
             self.metrics.close()
 
     async def _publish(self) -> None:

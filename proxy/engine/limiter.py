@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,10 +16,12 @@ from proxy.core.limiting.adaptive import Sample
 from proxy.core.limiting.meter import Meter
 from proxy.core.limiting.said import said_of
 from proxy.core.limiting.values import NONE, Limits, Rate
+from proxy.core.limiting.window import Window, window_of
 from proxy.core.outcome import Ended, Outcome
 from proxy.engine.lane import Lane
 from proxy.engine.queue import DRAINING, Door, Waiting
-from proxy.engine.scopes import USUAL, Bounds, Held, Scope, at_limit, meter_of, tokens_of
+from proxy.engine.scopes import USUAL, Bounds, Held, Opened, Scope, at_limit, meter_of, tokens_of
+from proxy.engine.tally import Tally, Together
 
 if TYPE_CHECKING:
     from proxy.engine.admission import Admission
@@ -62,14 +65,18 @@ class Limiter:
         of_key: Callable[[str], tuple[Limits, float]] = lambda _: (NONE, 1.0),
         closed: MutableMapping[str, Closed] | None = None,
         trouble: Mapping[str, Health] | None = None,
+        tally: Tally | None = None,
     ) -> None:
-        """`of_key`: a caller's limits, and its share of the turns in the queue. `closed`, `trouble`: see `Engine`."""
+        """`of_key`: a caller's limits, and its share of the turns in the queue. `closed`, `trouble`: see `Engine`.
+        `tally`: the windows that it shares with other workers."""
         self._admission = admission
         self._of_key = of_key
         self._closed: MutableMapping[str, Closed] = {} if closed is None else closed
         self._terms = Terms()
         self._epoch = time.monotonic() - time.time()
-        self._all = Scope("this gateway", NONE, self._epoch)
+        self._opened: Opened = self._own if tally is None else tally.window
+        self._holding: Callable[..., Held] = Held if tally is None else partial(Together, tally)
+        self._all = Scope("this gateway", NONE)
         self._keys: dict[str, Scope] = {}
         self._routes: dict[str, Scope] = {}
         self._found: dict[tuple[str, str], Bounds] = {}
@@ -87,9 +94,10 @@ class Limiter:
     def adopt(self, terms: Terms) -> None:
         """The limits in force from now on. What is counted stays."""
         self._terms = terms
-        self._all.change(terms.all, self._epoch)
+        self._all.change(terms.all, self._opened)
         named = {**terms.targets, **{f"{name}/": rates for name, rates in terms.backends.items()}}
-        self._meters = {name: meter_of(rates, self._epoch, self._meters.get(name)) for name, rates in named.items()}
+        before = self._meters
+        self._meters = {name: meter_of(name, rates, self._opened, before.get(name)) for name, rates in named.items()}
         self._of_lane.clear()
         self.limits_upstream = self._admission.hears = bool(self._meters)
         self.changed()
@@ -122,10 +130,13 @@ class Limiter:
     def _keep(self, known: dict[str, Scope], name: str, words: str, limits: Limits, *, told: bool = False) -> Scope:
         scope = known.get(name)
         if scope is None:
-            scope = known[name] = Scope(words, limits, self._epoch, told=told)
+            scope = known[name] = Scope(words, limits, self._opened, told=told)
         elif scope.limits != limits:
-            scope.change(limits, self._epoch)
+            scope.change(limits, self._opened)
         return scope
+
+    def _own(self, _: str, rate: Rate) -> Window:
+        return window_of(rate, self._epoch)
 
     def meters(self, lane: Lane) -> tuple[Meter, ...]:
         """The rate limits of a lane's target and backend."""
@@ -170,7 +181,7 @@ class Limiter:
         bounds = self._found.get((exchange.key, exchange.road.route.name)) or self._bounds(exchange)
         if not bounds.scopes:
             return True
-        held = exchange.held = Held(bounds, tokens_of(exchange.request, self._usual) if bounds.tokens else 0)
+        held = exchange.held = self._holding(bounds, tokens_of(exchange.request, self._usual) if bounds.tokens else 0)
         now = exchange.began
         if self.waiting.doors and any(scope.waiting for scope in bounds.scopes):
             return self._holds(exchange, held, now)
@@ -209,7 +220,7 @@ class Limiter:
             return None
         held = exchange.held
         if held is None:
-            held = exchange.held = Held()
+            held = exchange.held = self._holding()
         tokens = held.tokens
         if not tokens and any(meter.counts_tokens for meter in meters):
             tokens = held.tokens = tokens_of(exchange.request, self._usual)
@@ -293,7 +304,7 @@ class Limiter:
         if not names:
             return failure
         if held is None:
-            held = exchange.held = Held()
+            held = exchange.held = self._holding()
         soonest = min(waits[name] for name in names)
         opens = 0.0 if any(waits[name] == inf for name in names) else soonest
         weight = self._of_key(exchange.key)[1]

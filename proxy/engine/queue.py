@@ -195,6 +195,10 @@ class Waiting:
             self._watch(now)
             return
         self._soon = asyncio.get_running_loop().call_soon(self._turn)  # before it is called: it may raise
+        held = ticket.item.held
+        if self.doors[ticket.line].scopes and held is not None and not held.claim(now):
+            self._fair.join(ticket, back=True)  # other workers have let somebody in meanwhile
+            return
         self._call(ticket, now)
 
     def _open(self, line: Hashable) -> bool:

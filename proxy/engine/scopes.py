@@ -3,7 +3,7 @@ out); and what one request holds of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from proxy.core.failure import Failure, FailureKind
 from proxy.core.limiting.fair import Ticket
 from proxy.core.limiting.meter import Meter
 from proxy.core.limiting.values import Limits, Rate, in_words
-from proxy.core.limiting.window import Window
+from proxy.core.limiting.window import Window, window_of
 from proxy.core.relay import RelayRequest
 from proxy.engine.caller import Room
 
@@ -29,8 +29,15 @@ TOLD_FOR = 0.005
 """Seconds for which all that a key's requests are told of its limits is the same: who sends more than some hundred a
 second does not need to know each of them."""
 _NO_LIMIT = 1 << 62
+Opened = Callable[[str, Rate], Window]
+"""A new window: of what, for a reader, and of which rate."""
 _SAY = LENGTHS | {"n"}
 """Members that say how much an answer may be."""
+
+
+def alone(_: str, rate: Rate) -> Window:
+    """A window of this process, or of a time that is made up."""
+    return window_of(rate)
 
 
 class Scope:
@@ -38,8 +45,9 @@ class Scope:
 
     __slots__ = ("busy", "limit", "limits", "meter", "most", "told", "waiting", "words")
 
-    def __init__(self, words: str, limits: Limits, epoch: float, *, told: bool = False) -> None:
-        """`words`: what it is, for a reader. `told`: the caller gets to know what is left."""
+    def __init__(self, words: str, limits: Limits, opened: Opened = alone, *, told: bool = False) -> None:
+        """`words`: what it is, for a reader, and by which its windows are known. `told`: the caller gets to know what
+        is left."""
         self.told = told
         self.words = words
         self.busy = 0
@@ -47,14 +55,14 @@ class Scope:
         self.waiting = 0
         """Requests in the queue because of it: nobody who comes later goes before them."""
         self.meter: Meter | None = None
-        self.change(limits, epoch)
+        self.change(limits, opened)
 
-    def change(self, limits: Limits, epoch: float) -> None:
+    def change(self, limits: Limits, opened: Opened) -> None:
         """Others hold. What is counted stays."""
         self.limits = limits
         self.limit = limits.concurrency
         self.most = _NO_LIMIT if self.limit is None else self.limit
-        self.meter = meter_of(limits.rates, epoch, self.meter)
+        self.meter = meter_of(self.words, limits.rates, opened, self.meter)
 
     @property
     def full(self) -> bool:
@@ -97,13 +105,13 @@ def at_limit(name: str, meter: Meter, tokens: float, now: float) -> Failure:
     return Failure(FailureKind.RATE_LIMITED, told, retry_after=None if wait == inf else wait, ours=True)
 
 
-def meter_of(rates: Sequence[Rate], epoch: float, before: Meter | None) -> Meter | None:
+def meter_of(whose: str, rates: Sequence[Rate], opened: Opened = alone, before: Meter | None = None) -> Meter | None:
     """The windows of these limits; those that were there before go on with what is in them."""
     if not rates:
         return None
     if before is not None and before.rates == tuple(rates):
         return before
-    return Meter(rates, epoch, before)
+    return Meter(rates, lambda rate: opened(whose, rate), before)
 
 
 class Bounds:
@@ -193,6 +201,10 @@ class Held:
             window.used += tokens
         self.inside = True
         self.at = now
+        return True
+
+    def claim(self, now: float) -> bool:
+        """Its turn has come, and it fits: False where others were quicker. Alone, nobody is."""
         return True
 
     def enter(self, now: float) -> None:

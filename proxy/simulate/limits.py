@@ -32,13 +32,13 @@ class Limits:
         terms = terms_of(config)
         self._config = config
         self._closed = closed
-        self._all = Scope("this gateway", terms.all, 0.0)
-        self._keys = {key.name: Scope(f"key '{key.name}'", key.limits, 0.0) for key in config.keys if key.limits}
+        self._all = Scope("this gateway", terms.all)
+        self._keys = {key.name: Scope(f"key '{key.name}'", key.limits) for key in config.keys if key.limits}
         self._routes = {
-            name: Scope(f"route '{name}'", route.limits, 0.0) for name, route in config.routes.items() if route.limits
+            name: Scope(f"route '{name}'", route.limits) for name, route in config.routes.items() if route.limits
         }
-        self._backends = {name: meter_of(rates, 0.0, None) for name, rates in terms.backends.items()}
-        self._targets = {name: meter_of(rates, 0.0, None) for name, rates in terms.targets.items()}
+        self._backends = {name: meter_of(name, rates) for name, rates in terms.backends.items()}
+        self._targets = {name: meter_of(name, rates) for name, rates in terms.targets.items()}
         self._usual = USUAL
         self._waiting: deque[Entering] = deque()
 

@@ -80,7 +80,7 @@ class Server:
         self.callers = Callers(self.engine, None)
         self.callers.adopt(config.keys)
         self.spending = Spending(config, self.engine, self.callers, lambda *_, **__: None)
-        self.limiting = Limiting(config, self.engine, self.callers, self.desk.gates)
+        self.limiting = Limiting(config, self.engine, self.callers, self.desk.gates, lambda *_, **__: None)
         self._ids = itertools.count()
 
     async def explain(self, **said: Any) -> dict[str, Any]:

@@ -11,20 +11,26 @@ from proxy.core.choice.wish import Wish
 from proxy.core.limiting.values import NONE, Limits
 from proxy.engine.admission import Admission
 from proxy.engine.limiter import Limiter
+from proxy.engine.tally import Tally
 from tests.engine.stage import Asked, Client, Stage
 
 
 class Limited(Stage):
-    """A stage with limits. `keys`: limits and weight by a caller's key."""
+    """A stage with limits. `keys`: limits and weight by a caller's key. `tally`: what it shares with other stages."""
 
     def __init__(
-        self, targets: Any = "ab", *, keys: dict[str, tuple[Limits, float]] | None = None, **more: Any
+        self,
+        targets: Any = "ab",
+        *,
+        keys: dict[str, tuple[Limits, float]] | None = None,
+        tally: Tally | None = None,
+        **more: Any,
     ) -> None:
         super().__init__(targets, **more)
         known = keys or {}
         admission = Admission()
         self.limiter = Limiter(
-            admission, lambda key: known.get(key, (NONE, 1.0)), self.engine.closed, self.engine.trouble
+            admission, lambda key: known.get(key, (NONE, 1.0)), self.engine.closed, self.engine.trouble, tally
         )
         admission.limiter = self.limiter
         self.limiter.adopt(terms_of(self.config))

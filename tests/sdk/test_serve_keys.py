@@ -220,6 +220,16 @@ def test_two_workers_together_spend_no_more_than_one_would(tmp_path: Path, up: I
             os.kill(worker, signal.SIGKILL)  # the rest of the ten wait for ever
 
 
+def test_two_workers_together_let_through_no_more_than_one_would(tmp_path: Path, up: InThread) -> None:
+    more = "limits: {windows: [{requests: 10, per: 10m}]}"
+    config = CONFIG.format(directory=tmp_path, url=up.up.base_url, more=more)
+    with serving(tmp_path, config, workers=2) as server, ThreadPoolExecutor(10) as pool:
+        became = list(pool.map(lambda _: _alone(server), range(40)))
+        assert sorted(set(became)) == ["refused", "served"]
+        assert became.count("served") == 10
+        assert not [line for line in server.log() if line["event"] == "limits.not_shared"]
+
+
 @contextlib.contextmanager
 def _killed(server: Serving) -> Iterator[Serving]:
     """At the end of the block by force: workers that were just started again cannot be asked to stop yet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -67,11 +67,15 @@ class Meter:
 
     __slots__ = ("counts_tokens", "rates", "said", "windows")
 
-    def __init__(self, rates: Sequence[Rate], epoch: float = 0.0, before: Meter | None = None) -> None:
-        """`epoch`: see `Fixed`. `before`: windows that were there already go on with what is in them."""
+    def __init__(
+        self, rates: Sequence[Rate], opened: Callable[[Rate], Window] = window_of, before: Meter | None = None
+    ) -> None:
+        """`opened`: a window that is new. `before`: windows that were there already go on with what is in them."""
         known = {} if before is None else {window.rate: window for window in before.windows}
         self.rates = tuple(rates)
-        self.windows: tuple[Window, ...] = tuple(known.get(rate) or window_of(rate, epoch) for rate in rates)
+        self.windows: tuple[Window, ...] = tuple(
+            found if (found := known.get(rate)) is not None else opened(rate) for rate in rates
+        )
         self.counts_tokens = any(window.of_tokens for window in self.windows)
         """It matters how many a request has."""
         self.said: dict[str, Stated] = {}

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
+from typing import Protocol
 
 from proxy.core.limiting.values import TOKENS, Rate
 
@@ -218,7 +219,33 @@ class Fixed:
         return self.rate.unit, self.limit, int(self.left(now)), self.reset(now)
 
 
-Window = Sliding | Fixed
+class Window(Protocol):
+    """Either of them, or one that several processes share."""
+
+    rate: Rate
+    of_tokens: bool
+    limit: int
+    used: float
+    until: float
+    first: float
+
+    def __len__(self) -> int: ...
+
+    def turn(self, now: float) -> None: ...
+
+    def wait(self, amount: float, now: float) -> float: ...
+
+    def attempt(self, amount: float, now: float) -> bool: ...
+
+    def take(self, amount: float, now: float) -> None: ...
+
+    def change(self, at: float, by: float) -> None: ...
+
+    def left(self, now: float) -> float: ...
+
+    def reset(self, now: float) -> float: ...
+
+    def standing(self, now: float) -> tuple[str, int, int, float]: ...
 
 
 def window_of(rate: Rate, epoch: float = 0.0) -> Window:
