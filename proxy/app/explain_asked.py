@@ -186,7 +186,7 @@ def _wanted(told: Mapping[str, Any], config: Config, key: Key, desk: Desk, engin
         route = _route(facts.model, config, desk)
         wish = with_tags(_wish(headers), key.tags)
         asked, bought = Asked(facts, wish, key.name, headers), asked_about(facts)
-        tokens = facts.input + ((USUAL if facts.output is None else facts.output) if facts.chat else 0.0)
+        tokens = facts.input + ((_usual(engine) if facts.output is None else facts.output) if facts.chat else 0.0)
         known = as_it_is(engine, desk, route, hour)
     else:
         route, asked, bought, tokens, known = _whole(told["request"], headers, key, hour, config, desk, engine)
@@ -246,7 +246,13 @@ def _whole(
     seen = as_it_is(engine, desk, route, hour, last)
     if road is not None and road.goes_as_written(wished):  # it meets the limits of its targets one by one
         seen = seen._replace(seen=replace(seen.seen, closed={}))
-    return route, asked, asked_of(wished), tokens_of(wished, USUAL), seen
+    return route, asked, asked_of(wished), tokens_of(wished, _usual(engine)), seen
+
+
+def _usual(engine: Engine) -> float:
+    """Tokens of an answer for which nobody names a bound."""
+    limiter = None if engine.admission is None else engine.admission.limiter
+    return USUAL if limiter is None else limiter.usual
 
 
 def _facts_of(request: ChatRequest | EmbedRequest) -> Facts:

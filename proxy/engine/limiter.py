@@ -84,7 +84,8 @@ class Limiter:
         self._meters: dict[str, Meter | None] = {}
         """By target, and by backend with a slash behind it."""
         self._of_lane: dict[str, tuple[Meter, ...]] = {}
-        self._usual = USUAL
+        self.usual = USUAL
+        """Tokens of an answer for which the request names no bound, as answers lately had."""
         self.limits_upstream = False
         """Some backend or target has limits."""
         self.waiting = Waiting(self.meters, {} if trouble is None else trouble)
@@ -181,7 +182,7 @@ class Limiter:
         bounds = self._found.get((exchange.key, exchange.road.route.name)) or self._bounds(exchange)
         if not bounds.scopes:
             return True
-        held = exchange.held = self._holding(bounds, tokens_of(exchange.request, self._usual) if bounds.tokens else 0)
+        held = exchange.held = self._holding(bounds, tokens_of(exchange.request, self.usual) if bounds.tokens else 0)
         now = exchange.began
         if self.waiting.doors and any(scope.waiting for scope in bounds.scopes):
             return self._holds(exchange, held, now)
@@ -223,7 +224,7 @@ class Limiter:
             held = exchange.held = self._holding()
         tokens = held.tokens
         if not tokens and any(meter.counts_tokens for meter in meters):
-            tokens = held.tokens = tokens_of(exchange.request, self._usual)
+            tokens = held.tokens = tokens_of(exchange.request, self.usual)
         name = lane.target.name
         short = held.reserve(meters, number, now)
         if short is not None:
@@ -260,7 +261,7 @@ class Limiter:
                 output = usage.output
                 tokens: float = usage.input + output
                 if held.tokens:
-                    self._usual += (output - self._usual) * LEARNS
+                    self.usual += (output - self.usual) * LEARNS
             else:
                 tokens = held.tokens if outcome.maybe_billed else 0
             held.sent = True

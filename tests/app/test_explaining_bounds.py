@@ -337,7 +337,7 @@ outward = st.fixed_dictionaries(
 )
 come = st.tuples(
     st.sampled_from(["team", "lone"]),
-    st.sampled_from([10, 400, 1000]),
+    st.sampled_from([10, 400, 1000, None]),
     st.sampled_from(["whole", "whole", "wait", "wait", "leave", "refuse"]),
 )
 
@@ -368,7 +368,7 @@ def test_what_is_explained_is_what_a_request_at_its_limits_meets(
         )
         for key, length, ending in then:
             sent = len(server.net.flights)
-            await one(server, key, max_tokens=length)
+            await one(server, key, **({} if length is None else {"max_tokens": length}))
             if len(server.net.flights) == sent or ending == "wait":
                 continue
             flight = server.net.flights[-1]
