@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
+from proxy.core.limiting.values import Room
+
 
 class FailureKind(Enum):
     """What went wrong with an attempt. The value is the word in ledger, metrics and logs."""
@@ -199,6 +201,8 @@ class Failure(NamedTuple):
     param: str | None = None
     ours: bool = False
     """The message is Wayline's own and meant for the caller, whatever the kind."""
+    room: tuple[Room, ...] = ()
+    """What is left for the caller by the limits of its key."""
 
     @property
     def verdict(self) -> Verdict:

@@ -6,17 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from proxy.core.failure import Failure
-
-
-class Room(NamedTuple):
-    """How much of a limit is left."""
-
-    unit: str
-    """`requests` or `tokens`."""
-    limit: int
-    left: int
-    reset: float
-    """Seconds until all of it is there again."""
+from proxy.core.limiting.values import Room
 
 
 class Won(NamedTuple):

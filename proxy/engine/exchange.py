@@ -243,6 +243,8 @@ class Exchange(OnRecord):
 
     def _refused(self, failure: Failure, retry_after: float | None) -> None:
         target = "" if self._attempt is None else self._attempt.lane.target.name
+        if self.held is not None:
+            failure = failure._replace(room=self.held.bounds.room(time.monotonic()))
         self._tell(Ended.FAILED, failure, failure.verdict.status)
         self._caller.refuse(failure, retry_after, target, self._state.sends - self._unsent)
         self._over(Ended.FAILED, failure, failure.verdict.status)

@@ -12,10 +12,9 @@ from proxy.core.choice.facts import LENGTHS, facts_of, output_of
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.limiting.fair import Ticket
 from proxy.core.limiting.meter import Meter
-from proxy.core.limiting.values import Limits, Rate, in_words
+from proxy.core.limiting.values import Limits, Rate, Room, in_words
 from proxy.core.limiting.window import Window, window_of
 from proxy.core.relay import RelayRequest
-from proxy.engine.caller import Room
 
 if TYPE_CHECKING:
     from proxy.engine.exchange import Exchange

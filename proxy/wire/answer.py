@@ -8,8 +8,8 @@ from math import ceil
 from urllib.parse import quote
 
 from proxy.core.failure import Failure
-from proxy.core.limiting.values import UNITS
-from proxy.engine.caller import Room, Won
+from proxy.core.limiting.values import UNITS, Room
+from proxy.engine.caller import Won
 from proxy.wire.errors import from_failure, in_band
 from proxy.wire.reply import Reply
 from proxy.wire.request_id import id_lines
@@ -66,6 +66,8 @@ class Answer:
         tried = b"x-wayline-route: %b\r\nx-wayline-attempts: %d\r\n" % (_clean(self._route), attempts)
         if target:
             tried += b"x-wayline-target: " + _clean(target) + b"\r\n"
+        if failure.room:
+            tried += _rooms(failure.room)
         self._reply.whole(status, headers + tried + self._more, body)
 
     def broken(self, failure: Failure, chars: int | None) -> None:

@@ -106,7 +106,9 @@ def test_over_its_limit_a_key_gets_a_rate_limit_error_with_a_time(server: Servin
     error = raised.value
     assert (error.code, error.type) == ("rate_limit_exceeded", "rate_limit_error")
     assert "Limit reached for key 'once': 1 request a minute." in error.message
-    assert 55 <= int(error.response.headers["retry-after"]) <= 60
+    headers = error.response.headers
+    assert 55 <= int(headers["retry-after"]) <= 60
+    assert (headers["x-ratelimit-limit-requests"], headers["x-ratelimit-remaining-requests"]) == ("1", "0")
 
 
 def test_the_sdk_comes_back_when_it_was_told_to_and_is_answered(server: Serving) -> None:

@@ -51,6 +51,17 @@ def in_words(seconds: float) -> str:
     return f"{seconds} s"
 
 
+class Room(NamedTuple):
+    """How much of a limit is left."""
+
+    unit: str
+    """`requests` or `tokens`."""
+    limit: int
+    left: int
+    reset: float
+    """Seconds until all of it is there again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Of one key, route, backend, target, or of all."""
