@@ -97,14 +97,14 @@ class Purses:
             fare = self._find(at, target)
         idle, _, _, _, _, inward, outward, most_out, without, beyond = fare
         held = exchange.spending
-        if held is not None:
-            stopped = held.stopped or (None if target.local else held.near)
-            if stopped is not None:
-                return stopped
-        if idle:
-            return None
         if held is None:
+            if idle:
+                return None
             held = exchange.spending = Spending(asked_of(exchange.request), exchange.request)
+        else:
+            stopped = held.stopped or (None if target.local else held.near)
+            if idle or stopped is not None:
+                return stopped
         tokens, output, answers, speaks, _, unusual = held.asked
         output = without if output is None else output if output < most_out else most_out
         if output < 0 or tokens > beyond or number != 1 or answers != 1 or unusual or not speaks:
