@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Protocol
 
 from proxy.config.values import Config
-from proxy.core.limiting.values import WEIGHTS, Limits
+from proxy.core.limiting.values import WEIGHTS, Limits, Rate
+from proxy.core.limiting.window import Window, window_of
 from proxy.engine.admission import Admission
 from proxy.engine.engine import Engine
 from proxy.engine.gate import Gates
 from proxy.engine.limiter import Limiter, Terms
 from proxy.engine.tally import Tally
+from proxy.engine.windows_kept import KeptWindows
 from proxy.ledger.stats import Say
 from proxy.ops.metrics_gauges import Gauge
+from proxy.state.state import State
 
 
 class Key(Protocol):
@@ -50,14 +53,17 @@ class Limiting:
         gates: Gates,
         say: Say,
         shared: Path | None = None,
+        state: State | None = None,
     ) -> None:
-        """`shared`: a directory that all workers of a server share."""
+        """`shared`: a directory that all workers of a server share. `state`: where windows outlive the process."""
         self._gates = gates
         self._config = config
         self._engine = engine
         self._callers = callers
         self._say = say
         self._shared = shared
+        self._state = state
+        self._kept: KeptWindows | None = None
         self._tally: Tally | None = None
         self._limiter: Limiter | None = None
         self._left: Counter[tuple[str, str]] = Counter()
@@ -76,6 +82,11 @@ class Limiting:
         """At the end, when nothing is under way."""
         if self._tally is not None:
             self._tally.close()
+
+    def keep(self) -> Iterator[None]:
+        """What windows hold is kept for the next process, in steps."""
+        if self._kept is not None and self._limiter is not None:
+            yield from self._kept.save(self._limiter.windows())
 
     def drain(self) -> None:
         """The process is about to end: those who wait are told at once."""
@@ -96,17 +107,30 @@ class Limiting:
         engine = self._engine
         if engine.admission is None:
             engine.admission = Admission()
+        epoch = time.monotonic() - time.time()
+        tally = self._joined(epoch)
+        if self._state is not None:
+            self._kept = KeptWindows(self._state, epoch)
+            if tally is not None:
+                tally.recall = self._kept.of
+
+        def opened(whose: str, rate: Rate) -> Window:
+            window = window_of(rate, epoch)
+            if self._kept is not None:
+                window.put(self._kept.of(whose, rate), time.monotonic())
+            return window
+
         self._limiter = engine.admission.limiter = Limiter(
-            engine.admission, self._of_key, engine.closed, engine.trouble, self._joined()
+            engine.admission, self._of_key, engine.closed, engine.trouble, tally, opened
         )
         self._limiter.adopt(terms_of(self._config))
         self._limiter.waiting.on_left = self._note
 
-    def _joined(self) -> Tally | None:
+    def _joined(self, epoch: float) -> Tally | None:
         """What is counted together with the other workers; `None`: there are none, or it cannot be."""
         if self._shared is not None:
             try:
-                self._tally = Tally(self._shared, time.monotonic() - time.time())
+                self._tally = Tally(self._shared, epoch)
             except OSError as error:
                 self._say("warning", "limits.not_shared", reason=f"each worker counts for itself: {error}")
         return self._tally

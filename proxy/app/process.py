@@ -111,7 +111,7 @@ class Process:
         self.callers.adopt(config.keys)
         self.spending = Spending(config, self.engine, self.callers, log.event, past, shared)
         self.spending.on_passed = self.watching.passed
-        self.limiting = Limiting(config, self.engine, self.callers, desk.gates, log.event, shared)
+        self.limiting = Limiting(config, self.engine, self.callers, desk.gates, log.event, shared, self.state)
         self.watching.limits = self.limiting.near
         self.rating = Rating(
             lambda: self.runtime.desk.config,
@@ -204,6 +204,8 @@ class Process:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._keep_now()
+            for _ in self.limiting.keep():
+                pass
             await self.watching.close()
             self.callers.close()
             await self.runtime.close()
@@ -227,6 +229,8 @@ class Process:
         while True:
             await asyncio.sleep(KEEP_EVERY)
             self._keep_now()
+            for _ in self.limiting.keep():
+                await asyncio.sleep(0)
 
     def _keep_now(self) -> None:
         if self._learnt is not None:

@@ -16,11 +16,11 @@ from proxy.core.limiting.adaptive import Sample
 from proxy.core.limiting.meter import Meter
 from proxy.core.limiting.said import said_of
 from proxy.core.limiting.values import NONE, Limits, Rate
-from proxy.core.limiting.window import Window, window_of
+from proxy.core.limiting.window import Window
 from proxy.core.outcome import Ended, Outcome
 from proxy.engine.lane import Lane
 from proxy.engine.queue import DRAINING, Door, Waiting
-from proxy.engine.scopes import USUAL, Bounds, Held, Opened, Scope, at_limit, meter_of, tokens_of
+from proxy.engine.scopes import USUAL, Bounds, Held, Opened, Scope, at_limit, meter_of, on_clock, tokens_of
 from proxy.engine.tally import Tally, Together
 
 if TYPE_CHECKING:
@@ -66,15 +66,15 @@ class Limiter:
         closed: MutableMapping[str, Closed] | None = None,
         trouble: Mapping[str, Health] | None = None,
         tally: Tally | None = None,
+        opened: Opened | None = None,
     ) -> None:
         """`of_key`: a caller's limits, and its share of the turns in the queue. `closed`, `trouble`: see `Engine`.
-        `tally`: the windows that it shares with other workers."""
+        `tally`: the windows that it shares with other workers; `opened`: those of this process, in its place."""
         self._admission = admission
         self._of_key = of_key
         self._closed: MutableMapping[str, Closed] = {} if closed is None else closed
         self._terms = Terms()
-        self._epoch = time.monotonic() - time.time()
-        self._opened: Opened = self._own if tally is None else tally.window
+        self._opened: Opened = opened or on_clock() if tally is None else tally.window
         self._holding: Callable[..., Held] = Held if tally is None else partial(Together, tally)
         self._all = Scope("this gateway", NONE)
         self._keys: dict[str, Scope] = {}
@@ -136,9 +136,6 @@ class Limiter:
             scope.change(limits, self._opened)
         return scope
 
-    def _own(self, _: str, rate: Rate) -> Window:
-        return window_of(rate, self._epoch)
-
     def meters(self, lane: Lane) -> tuple[Meter, ...]:
         """The rate limits of a lane's target and backend."""
         target = lane.target
@@ -156,6 +153,13 @@ class Limiter:
             yield self._all
         yield from self._keys.values()
         yield from self._routes.values()
+
+    def windows(self) -> Iterator[tuple[str, Window]]:
+        """All, with the word by which they were opened."""
+        known = [(scope.words, scope.meter) for scope in self.scopes()]
+        for whose, meter in (*known, *self._meters.items()):
+            for window in () if meter is None else meter.windows:
+                yield whose, window
 
     def upstream(self) -> Iterator[tuple[str, Meter]]:
         """Targets and backends that have limits."""

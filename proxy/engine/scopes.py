@@ -3,6 +3,7 @@ out); and what one request holds of them."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING
@@ -35,8 +36,14 @@ _SAY = LENGTHS | {"n"}
 
 
 def alone(_: str, rate: Rate) -> Window:
-    """A window of this process, or of a time that is made up."""
+    """A window of a time that is made up: Unix time is its clock."""
     return window_of(rate)
+
+
+def on_clock() -> Opened:
+    """Windows of this process, by the clock of `time.monotonic`."""
+    epoch = time.monotonic() - time.time()
+    return lambda _, rate: window_of(rate, epoch)
 
 
 class Scope:

@@ -16,8 +16,9 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from math import inf
@@ -25,8 +26,9 @@ from pathlib import Path
 
 from proxy.core.limiting.meter import Meter
 from proxy.core.limiting.values import TOKENS, Rate
-from proxy.core.limiting.window import CELLS, Window, window_of
+from proxy.core.limiting.window import CELLS, Taken, Window, window_of
 from proxy.engine.scopes import UNBOUND, Bounds, Held
+from proxy.engine.windows_kept import label
 
 NAME = "limits.mem"
 ROWS = 131_072
@@ -43,9 +45,10 @@ _NONE = array("d", bytes(8 * _COUNT))
 class Tally:
     """One for each worker, over the directory that all of them share."""
 
-    def __init__(self, directory: Path, epoch: float) -> None:
+    def __init__(self, directory: Path, epoch: float, clock: Callable[[], float] = time.monotonic) -> None:
         """`epoch`: what `time.monotonic` shows less Unix time; that of the first worker holds for all. Raises `OSError`
         where it cannot be written."""
+        self._clock = clock
         self._fd = os.open(directory / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         size = 8 * (_HEAD + ROWS * _ROW)
         try:
@@ -59,6 +62,8 @@ class Tally:
         """Nobody else takes anything now."""
         self.open: list[Shared] = []
         """Windows of which more may be taken than stands in their rows yet."""
+        self.recall: Callable[[str, Rate], Iterable[Taken]] = lambda whose, rate: ()
+        """What was taken of a window before there was this server."""
         self._places: dict[bytes, int] = {}
         self._read = 0
         with self.hold():
@@ -97,16 +102,17 @@ class Tally:
 
     def window(self, whose: str, rate: Rate) -> Window:
         """The window of this scope, with what all workers took of it."""
-        said = f"{whose}\0{rate.unit}\0{rate.amount}\0{rate.per}\0{rate.fixed}"
-        digest = blake2b(said.encode(), digest_size=16).digest()
-        with self.hold():
+        digest = blake2b(label(whose, rate).encode(), digest_size=16).digest()
+        with self.hold(self._clock()) as now:
             self._look()
             place = self._places.get(digest)
-            if place is None:
-                place = self._new(digest)
-        if place is None:
-            return window_of(rate, self.epoch)  # no row is left: as if each worker were alone
-        return Shared(self, place, rate)
+            if place is not None:
+                return Shared(self, place, rate)
+            place = self._new(digest)
+            # Where no row is left: as if each worker were alone.
+            window = window_of(rate, self.epoch) if place is None else Shared(self, place, rate)
+            window.put(self.recall(whose, rate), now)
+            return window
 
     def close(self) -> None:
         """Nothing is to be taken any more."""
@@ -244,6 +250,25 @@ class Shared:
     def standing(self, now: float) -> tuple[str, int, int, float]:
         """Unit, limit, how much is left of it and when all of it is there again."""
         return self.rate.unit, self.limit, int(self.left(now)), self.reset(now)
+
+    def taken(self) -> list[Taken]:
+        """All that is in it, the oldest first."""
+        cells, grain = self._cells(self._tally.now), self._grain
+        if self.rate.fixed:
+            return [(self._leaves(number - 1), self._leaves(number - 1), amount) for number, amount in cells if amount]
+        return [(number * grain, (number + 1) * grain, amount) for number, amount in cells if amount]
+
+    def put(self, taken: Iterable[Taken], now: float) -> None:
+        """That was taken before there was this row, which is empty."""
+        with self._tally.hold(now) as at:
+            self.turn(at)
+            words, place, last = self._tally.words, self._place, self._number(at)
+            for _, ended, amount in taken:
+                number = self._number(ended + self.rate.per / 2) if self.rate.fixed else min(self._number(ended), last)
+                if last - self._count < number <= last:
+                    words[place + _RING + number % self._count] += amount
+                    words[place + _USED] += amount
+            self.used = self._had = words[place + _USED]
 
     def _number(self, now: float) -> int:
         return int((now - self._tally.epoch if self.rate.fixed else now) // self._grain)

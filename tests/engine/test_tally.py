@@ -27,7 +27,7 @@ from proxy.core.limiting.values import Limits, Rate
 from proxy.engine.scopes import Bounds, Scope
 from proxy.engine.tally import Tally, Together
 
-tally = Tally(Path(sys.argv[1]), 0.0)
+tally = Tally(Path(sys.argv[1]), 0.0, float)
 scope = Scope("all", Limits((Rate("requests", 1000, 60.0), Rate("tokens", 7000, 60.0))), tally.window)
 bounds = Bounds([scope])
 print("ready", flush=True)
@@ -68,7 +68,7 @@ class Worker:
 
 @pytest.fixture
 def tallies(tmp_path: Path) -> Iterator[list[Tally]]:
-    found = [Tally(tmp_path, 0.0) for _ in range(3)]
+    found = [Tally(tmp_path, 0.0, float) for _ in range(3)]
     yield found
     for tally in found:
         tally.close()
@@ -149,7 +149,7 @@ def test_no_stretch_has_more_and_what_is_refused_is_a_64th_of_the_window_too_muc
 ) -> None:
     per = 30.0
     with TemporaryDirectory() as directory, ExitStack() as stack:
-        tallies = [Tally(Path(directory), 0.0) for _ in range(3)]
+        tallies = [Tally(Path(directory), 0.0, float) for _ in range(3)]
         for tally in tallies:
             stack.callback(tally.close)
         windows = both(tallies, Rate("tokens", limit, per))
@@ -179,7 +179,7 @@ def test_fixed_windows_begin_anew_with_the_minute_for_all(
     taken: list[tuple[int, float, int, bool]], limit: int, epoch: int
 ) -> None:
     with TemporaryDirectory() as directory, ExitStack() as stack:
-        tallies = [Tally(Path(directory), float(epoch + other)) for other in range(3)]
+        tallies = [Tally(Path(directory), float(epoch + other), float) for other in range(3)]
         for tally in tallies:
             stack.callback(tally.close)
         shown = float(epoch) if epoch else tallies[0].epoch
@@ -207,10 +207,10 @@ def test_a_clock_that_another_saw_further_on_does_not_go_back(tallies: list[Tall
 
 
 def test_a_worker_that_comes_later_finds_what_was_taken_and_each_scope_and_rate_has_its_own(tmp_path: Path) -> None:
-    early = Tally(tmp_path, 0.0)
+    early = Tally(tmp_path, 0.0, float)
     for name in range(300):
         early.window(f"key 'k{name}'", MINUTE).take(name, 10.0)
-    late = Tally(tmp_path, 0.0)
+    late = Tally(tmp_path, 0.0, float)
     left = [late.window(f"key 'k{name}'", MINUTE).left(10.0) for name in range(300)]
     assert left == [1000 - name for name in range(300)]
     assert late.window("key 'k9'", MINUTE._replace(amount=2000)).left(10.0) == 2000

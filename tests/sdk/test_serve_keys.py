@@ -230,6 +230,15 @@ def test_two_workers_together_let_through_no_more_than_one_would(tmp_path: Path,
         assert not [line for line in server.log() if line["event"] == "limits.not_shared"]
 
 
+def test_a_limit_of_a_day_does_not_begin_anew_with_the_server(tmp_path: Path, up: InThread) -> None:
+    config = CONFIG.format(directory=tmp_path, url=up.up.base_url, more="limits: {rpd: 5}")
+    for workers, served in ((1, 2), (2, 2), (1, 1)):
+        with serving(tmp_path, config, workers=workers) as server:
+            assert [_alone(server) for _ in range(served)] == ["served"] * served
+            if served == 1:
+                assert _alone(server) == "refused"
+
+
 @contextlib.contextmanager
 def _killed(server: Serving) -> Iterator[Serving]:
     """At the end of the block by force: workers that were just started again cannot be asked to stop yet."""

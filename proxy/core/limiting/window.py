@@ -15,6 +15,7 @@ is over, `used` is what counts, and whatever is added to it is taken now.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from math import inf
 from typing import Protocol
 
@@ -22,6 +23,8 @@ from proxy.core.limiting.values import TOKENS, Rate
 
 CELLS = 64
 """Most entries of a sliding window, and one."""
+Taken = tuple[float, float, float]
+"""When a stretch of time began, when it ended, and what was taken in it."""
 
 
 class Cell:
@@ -152,6 +155,21 @@ class Sliding:
         empty = self._end + self._per if used > self._before else self._empty()
         return self.rate.unit, self.limit, left if left > 0 else 0, empty - now if used else 0.0
 
+    def taken(self) -> list[Taken]:
+        """All that is in it, the oldest first."""
+        found = [(cell.first, cell.last, cell.amount) for cell in self._cells]
+        if self.used > self._before:
+            found.append((self.first, self._end, self.used - self._before))
+        return found
+
+    def put(self, taken: Iterable[Taken], now: float) -> None:
+        """That was taken before there was this window, which is empty."""
+        for first, last, amount in taken:
+            if last > now - self._per:
+                self._cells.append(Cell(min(first, now), min(last, now + self._grain), amount))
+                self._before += amount
+                self.used += amount
+
 
 class Fixed:
     """`epoch`: what the clock of `now` shows less Unix time, in seconds. See `Sliding`."""
@@ -218,6 +236,17 @@ class Fixed:
         """As of `Sliding`."""
         return self.rate.unit, self.limit, int(self.left(now)), self.reset(now)
 
+    def taken(self) -> list[Taken]:
+        """As of `Sliding`."""
+        return [(self.first, self.first, self.used)] if self.used else []
+
+    def put(self, taken: Iterable[Taken], now: float) -> None:
+        """As of `Sliding`."""
+        self.turn(now)
+        for first, _, amount in taken:
+            if abs(first - self.first) < self.rate.per / 2:  # it is the same one, by a clock that was read anew
+                self.used += amount
+
 
 class Window(Protocol):
     """Either of them, or one that several processes share."""
@@ -246,6 +275,10 @@ class Window(Protocol):
     def reset(self, now: float) -> float: ...
 
     def standing(self, now: float) -> tuple[str, int, int, float]: ...
+
+    def taken(self) -> list[Taken]: ...
+
+    def put(self, taken: Iterable[Taken], now: float) -> None: ...
 
 
 def window_of(rate: Rate, epoch: float = 0.0) -> Window:
