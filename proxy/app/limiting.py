@@ -10,12 +10,12 @@ from typing import Protocol
 
 from proxy.config.values import Config
 from proxy.core.limiting.values import WEIGHTS, Limits, Rate
-from proxy.core.limiting.window import Window, window_of
+from proxy.core.limiting.window import Fixed, Window, window_of
 from proxy.engine.admission import Admission
 from proxy.engine.engine import Engine
 from proxy.engine.gate import Gates
 from proxy.engine.limiter import Limiter, Terms
-from proxy.engine.tally import Tally
+from proxy.engine.tally import STEP, Tally
 from proxy.engine.windows_kept import KeptWindows
 from proxy.ledger.stats import Say
 from proxy.ops.metrics_gauges import Gauge
@@ -64,6 +64,8 @@ class Limiting:
         self._shared = shared
         self._state = state
         self._kept: KeptWindows | None = None
+        self._epoch = 0.0
+        """What the engine's clock shows less Unix time."""
         self._tally: Tally | None = None
         self._limiter: Limiter | None = None
         self._left: Counter[tuple[str, str]] = Counter()
@@ -75,6 +77,7 @@ class Limiting:
         """The configuration that is in force from now on."""
         self._config = config
         self._put()
+        self.look_at_clock()
         if self._limiter is not None:
             self._limiter.adopt(terms_of(config))
 
@@ -82,6 +85,22 @@ class Limiting:
         """At the end, when nothing is under way."""
         if self._tally is not None:
             self._tally.close()
+
+    def look_at_clock(self) -> None:
+        """Fixed windows go by the wall clock, which may have been set, or have gone on while the machine slept. To be
+        called now and then."""
+        now = time.monotonic()
+        epoch = now - time.time()
+        if self._limiter is None or abs(epoch - self._epoch) <= STEP:
+            return
+        self._epoch = epoch
+        if self._kept is not None:
+            self._kept.moved(epoch)
+        if self._tally is not None:
+            self._tally.moved(epoch)
+        for _, window in self._limiter.windows():
+            if isinstance(window, Fixed):
+                window.moved(epoch, now)
 
     def keep(self) -> Iterator[None]:
         """What windows hold is kept for the next process, in steps."""
@@ -107,15 +126,15 @@ class Limiting:
         engine = self._engine
         if engine.admission is None:
             engine.admission = Admission()
-        epoch = time.monotonic() - time.time()
-        tally = self._joined(epoch)
+        self._epoch = time.monotonic() - time.time()
+        tally = self._joined(self._epoch)
         if self._state is not None:
-            self._kept = KeptWindows(self._state, epoch)
+            self._kept = KeptWindows(self._state, self._epoch)
             if tally is not None:
                 tally.recall = self._kept.of
 
         def opened(whose: str, rate: Rate) -> Window:
-            window = window_of(rate, epoch)
+            window = window_of(rate, self._epoch)
             if self._kept is not None:
                 window.put(self._kept.of(whose, rate), time.monotonic())
             return window

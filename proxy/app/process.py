@@ -229,6 +229,7 @@ class Process:
         while True:
             await asyncio.sleep(KEEP_EVERY)
             self._keep_now()
+            self.limiting.look_at_clock()
             for _ in self.limiting.keep():
                 await asyncio.sleep(0)
 

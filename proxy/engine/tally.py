@@ -33,6 +33,8 @@ from proxy.engine.windows_kept import label
 NAME = "limits.mem"
 ROWS = 131_072
 """The file takes only the room of the rows in use."""
+STEP = 1.0
+"""Seconds by which a wall clock must have moved to count as set: less is how clocks are kept right."""
 _HEAD = 4
 _NOW, _EPOCH = 1, 2
 _LAST, _USED, _RING = 2, 3, 4
@@ -74,6 +76,11 @@ class Tally:
     def epoch(self) -> float:
         """What `time.monotonic` shows less Unix time."""
         return self.words[_EPOCH]
+
+    def moved(self, epoch: float) -> None:
+        """The wall clock was set, or the machine slept."""
+        if abs(self.words[_EPOCH] - epoch) > STEP:
+            self.words[_EPOCH] = epoch
 
     @property
     def now(self) -> float:

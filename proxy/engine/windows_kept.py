@@ -35,6 +35,10 @@ class KeptWindows:
         if over:
             state.forget(WINDOWS, over)
 
+    def moved(self, epoch: float) -> None:
+        """The wall clock was set, or the machine slept."""
+        self._epoch = epoch
+
     def of(self, whose: str, rate: Rate) -> list[Taken]:
         """What was kept of this window, once: it is told to whoever opens it."""
         value = self._past.pop(label(whose, rate), b"")

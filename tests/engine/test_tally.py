@@ -196,6 +196,18 @@ def test_fixed_windows_begin_anew_with_the_minute_for_all(
             assert windows[worker].reset(now) == pytest.approx(60 - (now - shown) % 60 if used else 0)
 
 
+@pytest.mark.parametrize(("by", "left"), [(0.5, 6), (30.0, 10), (-30.0, 6), (-3600.0, 10), (3600.0, 10)])
+def test_a_fixed_window_goes_by_the_clock_as_it_was_set(tallies: list[Tally], by: float, left: int) -> None:
+    tallies[0].moved(100.0)
+    first, second, _ = both(tallies, Rate("requests", 10, 60.0, fixed=True))
+    first.take(4, 745.0)
+    for tally in tallies:
+        tally.moved(100 - by)
+    assert second.left(746.0) == left
+    second.take(1, 746.0)
+    assert first.left(746.0) == left - 1
+
+
 def test_a_clock_that_another_saw_further_on_does_not_go_back(tallies: list[Tally]) -> None:
     first, second, _ = both(tallies, Rate("requests", 2, 64.0))
     assert first.attempt(1, 100.0)

@@ -236,6 +236,12 @@ class Fixed:
         """As of `Sliding`."""
         return self.rate.unit, self.limit, int(self.left(now)), self.reset(now)
 
+    def moved(self, epoch: float, now: float) -> None:
+        """The wall clock was set, or the machine slept: the stretch under way is the one it is by the clock of now."""
+        self.first += epoch - self._epoch
+        self._epoch = epoch
+        self.until = self.first + self.rate.per if self.first <= now else -inf
+
     def taken(self) -> list[Taken]:
         """As of `Sliding`."""
         return [(self.first, self.first, self.used)] if self.used else []

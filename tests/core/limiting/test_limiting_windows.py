@@ -196,3 +196,13 @@ def test_lengths_of_time_read_as_people_write_them() -> None:
     assert [span(s) for s in (90.0, 300.0, 7200.0, 0.5)] == ["90 s", "5 m", "2 h", "0.5 s"]
     assert Rate("requests", 6000, 60.0).words() == "6,000 requests a minute"
     assert Rate("tokens", 10, 300.0).words() == "10 tokens in 5 m"
+
+
+@pytest.mark.parametrize(("by", "left"), [(0.5, 6), (30.0, 10), (-30.0, 6), (-3600.0, 10), (3600.0, 10)])
+def test_a_fixed_window_goes_by_the_clock_as_it_was_set(by: float, left: int) -> None:
+    window = Fixed(Rate("requests", 10, 60.0, True), 0.0)
+    window.take(4, 645.0)
+    window.moved(-by, 646.0)
+    assert window.left(646.0) == left
+    window.take(1, 646.0)
+    assert window.reset(646.0) == pytest.approx(60 - (646 + by) % 60)
