@@ -15,7 +15,7 @@ import orjson
 
 from proxy.app.callers import Callers
 from proxy.app.desk import Desk
-from proxy.app.explain_limits import Bounds
+from proxy.app.explain_limits import Entrance
 from proxy.app.explain_limits import of as limits_of
 from proxy.app.explain_money import Payer, Purse, as_known
 from proxy.app.explain_money import as_it_is as money_as_it_is
@@ -105,8 +105,8 @@ async def explain(
         wanted = _wanted(told, config, _key(told, config, callers), desk, engine)
         purse = await _purse(wanted, desk, engine)
         _, key, route, asked, _, _, known, down = wanted
-        bounds = _bounds(wanted, desk, engine)
-        found = plain(explained(route, asked, known, custom_of(route), down, purse, bounds))
+        entrance = _entrance(wanted, desk, engine)
+        found = plain(explained(route, asked, known, custom_of(route), down, purse, entrance))
         return Answer(200, barred(found, key, asked.facts.model))
     except _Bad as error:
         return _error(str(error), error.param)
@@ -124,7 +124,7 @@ def _key(told: Mapping[str, Any], config: Config, callers: Callers | None) -> Ke
     return known.get(name) or Key(name)
 
 
-def _bounds(wanted: _Wanted, desk: Desk, engine: Engine) -> Bounds:
+def _entrance(wanted: _Wanted, desk: Desk, engine: Engine) -> Entrance:
     """Nothing is counted yet of a configuration that is not in force."""
     route, asked, seen = wanted.route, wanted.asked, wanted.known.seen
     road = desk.roads.find(route.name) if wanted.config is desk.config else None
@@ -132,7 +132,7 @@ def _bounds(wanted: _Wanted, desk: Desk, engine: Engine) -> Bounds:
     rules = () if route.policy is None else route.policy.rules
     priority = priority_of(rules, asked, seen.hour)
     limits = limits_of(wanted.config, wanted.key, route)
-    return Bounds(limiter, limits, route, {} if road is None else road.lanes, wanted.tokens, priority, seen.now)
+    return Entrance(limiter, limits, route, {} if road is None else road.lanes, wanted.tokens, priority, seen.now)
 
 
 async def _purse(wanted: _Wanted, desk: Desk, engine: Engine) -> Purse | None:

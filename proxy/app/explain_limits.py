@@ -31,8 +31,8 @@ class Stop(NamedTuple):
     """In the queue, as far as there will be room in time; else that is what it is told."""
 
 
-class Bounds(NamedTuple):
-    """What holds for one request at this moment, which changes nothing."""
+class Entrance(NamedTuple):
+    """The limits that one request meets at this moment. Nothing changes by asking."""
 
     limiter: Limiter | None
     """`None`: nothing is counted."""

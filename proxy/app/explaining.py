@@ -14,7 +14,7 @@ import orjson
 
 from proxy.app.custom import function_of
 from proxy.app.desk import Desk
-from proxy.app.explain_limits import Bounds
+from proxy.app.explain_limits import Entrance
 from proxy.app.explain_money import Purse
 from proxy.config.problem import nearest, one_of
 from proxy.config.values import Config
@@ -119,25 +119,25 @@ def explained(
     custom: Custom | None = None,
     down: tuple[str, ...] = (),
     purse: Purse | None = None,
-    bounds: Bounds | None = None,
+    entrance: Entrance | None = None,
 ) -> Explained:
     """The choice that live traffic gets, by the same function. `down`: targets or backends that are taken for being out
-    of order. `purse`: what is left of the budgets that hold for it; `bounds`: the limits that do. Nothing changes by
+    of order. `purse`: what is left of the budgets that hold for it; `entrance`: the limits that do. Nothing changes by
     it, and what is drawn by lot is drawn the same each time."""
     if not asked.facts.chat:
         route = vectors_of(route)
     dead = {target.name: DOWN for target in route.targets if not {target.name, target.backend}.isdisjoint(down)}
     known = known._replace(health={**known.health, **dead})
     choice = choose(route, asked, known.health, known.seen, random.Random(0).random, custom)
-    stop = None if bounds is None else bounds.at_the_door()
+    stop = None if entrance is None else entrance.at_the_door()
     if stop is not None and not stop.waits:
         unsent = {target.name: Unsent(stop.failure, "not let in") for target in choice.plan.targets}
         return Explained(route, asked, choice, stop.failure, known, unsent)
     unsent = {}
     if purse is not None:
-        unsent = purse.unsent(choice.plan.targets, bounds.shut) if bounds else purse.unsent(choice.plan.targets)
+        unsent = purse.unsent(choice.plan.targets, entrance.shut) if entrance else purse.unsent(choice.plan.targets)
     told, waits = _told(route, choice, unsent, known.seen.now), None if stop is None else stop.failure
-    if told is not None and bounds is not None and bounds.for_a_place(told):
+    if told is not None and entrance is not None and entrance.for_a_place(told):
         told, waits = None, told
     return Explained(route, asked, choice, told, known, unsent, waits)
 
