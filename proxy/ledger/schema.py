@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from proxy.write_ahead import write_ahead
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE attempts (
@@ -65,7 +67,7 @@ def open_database(path: Path, *, busy: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
     try:
         check_version(connection, path)
-        connection.execute("PRAGMA journal_mode = WAL")
+        write_ahead(connection, busy=busy)
         # NORMAL loses no acknowledged commit to kill -9; FULL would add power loss, at 90 times the cost a commit.
         connection.execute("PRAGMA synchronous = NORMAL")
         _migrate(connection, path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from proxy.write_ahead import write_ahead
+
 VERSION = 1
 SCHEMA = (
     """CREATE TABLE responses (
@@ -30,7 +32,7 @@ def open_database(path: Path, *, busy: float) -> sqlite3.Connection:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > VERSION:
             raise StoreError(f"The store {path} was written by a newer Wayline: update Wayline, or name another file.")
-        connection.execute("PRAGMA journal_mode = WAL")
+        write_ahead(connection, busy=busy)
         connection.execute("PRAGMA synchronous = NORMAL")  # kill -9 loses no commit
         if not version:
             _make(connection)

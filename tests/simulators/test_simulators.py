@@ -133,9 +133,12 @@ def test_a_broken_stream_of_llmock_is_told_where_words_came_and_mended_where_non
     assert streamed(stage, f"llmock-{type_}-none", "Hi") == OTHER
     got: list[str] = []
     stage.llmock(long, {"type": "stream_fault", "kind": kind, "after_chunks": 6})
-    with pytest.raises(openai.APIError):
-        streamed(stage, f"llmock-{type_}-truncated", "Hi", got)
-    assert str(long["text"]).startswith("".join(got).strip())
+    try:
+        said = streamed(stage, f"llmock-{type_}-truncated", "Hi", got)
+    except openai.APIError:
+        assert str(long["text"]).startswith("".join(got).strip())
+    else:  # words that come in one piece with what breaks the stream were never sent
+        assert said == OTHER
 
 
 @by_llmock
