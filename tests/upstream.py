@@ -28,6 +28,7 @@ from tests.upstream_steps import Behaviour, Reset, Stream, Tokens, cut, play
 Answer = Callable[["Request", int], Behaviour]
 """Gives the behaviour for a request and its number, counted from 0."""
 Script = Behaviour | Answer | Sequence[Behaviour | Answer]
+ALIVE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 T = TypeVar("T")
 
 
@@ -70,13 +71,21 @@ class Upstream:
     """Listens on a loopback port of its own, or on the Unix socket `uds`; over TLS with `tls`.
 
     It keeps every request; with `keep=False`, for the hundred thousands of a soak, only counts. It can be entered again
-    after its end, and then has the same port: a backend that was down and is back.
+    after its end, and then has the same port: a backend that was down and is back. A GET is a probe, which comes when
+    a server has idled for half a minute: it is well, and no request of a script, but with `gets`.
     """
 
     def __init__(
-        self, script: Script, *, tls: ssl.SSLContext | None = None, uds: Path | None = None, keep: bool = True
+        self,
+        script: Script,
+        *,
+        tls: ssl.SSLContext | None = None,
+        uds: Path | None = None,
+        keep: bool = True,
+        gets: bool = False,
     ) -> None:
         self._script = script
+        self._gets = gets
         self._used = 0
         self._tls = tls
         self._uds = uds
@@ -159,6 +168,10 @@ class Upstream:
         for each in waiting:
             if not each.done():
                 each.set_result(None)
+
+    def is_probe(self, request: Request) -> bool:
+        """Whether it is nothing that a script is asked for."""
+        return request.method == "GET" and not self._gets
 
     def early(self, at: str) -> Behaviour | None:
         """The next behaviour if it is one that does not wait for a whole request."""
@@ -269,6 +282,9 @@ class _Line(asyncio.Protocol):
             await play(early, self._stream, lambda _: None)
         while not self._stream.transport.is_closing():
             request = await self._head()
+            if self._up.is_probe(request):
+                self._stream.transport.write(ALIVE)
+                continue
             early = self._up.early("head")
             if early is None:
                 request.body = await self._body(request)

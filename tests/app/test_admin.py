@@ -268,7 +268,8 @@ def test_models_of_a_server_on_this_machine_that_no_route_names_are_offered(tmp_
     }
 
     async def run() -> None:
-        async with Upstream(plain(json.dumps(tags).encode())) as up, Wayline(near(up.base_url)) as wayline:
+        tagged = Upstream(plain(json.dumps(tags).encode()), gets=True)
+        async with tagged as up, Wayline(near(up.base_url)) as wayline:
             headers = {"authorization": f"Bearer {ADMIN}"}
             reply = await asking(wayline).get("/admin/recommendations?task=code_generation", headers=headers)
             offered = {one["target"]: one for one in reply.json()["offered"]}

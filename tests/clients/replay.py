@@ -66,8 +66,6 @@ class Replay:
         """What was not in order with requests, since `anew`."""
 
     def __call__(self, request: Request, n: int) -> Behaviour:
-        if request.method == "GET":
-            return plain(b"{}")  # a probe: servers of one's own are asked now and then whether they live
         body = request.json
         provider, model, stream = told(request.path, body)
         kind = model.rpartition("-")[2]
