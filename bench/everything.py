@@ -3,7 +3,8 @@
 For each row a `wayline serve` of its own, beside one with the same targets in order and nothing else. They take short
 turns, one right after the other, since the machine's own speed changes within seconds; told are the medians of the
 processes' CPU time a request, in microseconds, and of the ratios of two turns that stand side by side. Health windows,
-ledger, metrics and the request log are always on. `--only WORD` takes the rows whose name has it.
+ledger, metrics and the request log are always on. `--only WORD` takes the rows whose name has it, `--connections N`
+that many requests at a time (1: each comes when the one before it was answered).
 """
 
 from __future__ import annotations
@@ -119,7 +120,15 @@ class Told(NamedTuple):
         return f"{self.row.name:<36} {self.took:7.1f} us  {self.ratio:5.2f} x order{asked}"
 
 
-async def measure(row: Row, directory: Path, good: str, core: int, rounds: int, seconds: float) -> Told:
+class Turns(NamedTuple):
+    """`rounds` of each, so many seconds long, with as many requests at a time as there are connections."""
+
+    rounds: int
+    seconds: float
+    connections: int
+
+
+async def measure(row: Row, directory: Path, good: str, core: int, turns: Turns) -> Told:
     """One row, beside `order`."""
     start = partial(running, targets=[good], core=core)
     ours, plain = gateway(row), gateway(ORDER)
@@ -128,11 +137,11 @@ async def measure(row: Row, directory: Path, good: str, core: int, rounds: int, 
         start(ours, directory=directory / ours.name) as one,
         start(plain, directory=directory / f"{ours.name}-order") as other,
     ):
-        for place in range(rounds + 1):
+        for place in range(turns.rounds + 1):
             took = {}
             for run in (one, other) if place % 2 else (other, one):
                 request = run.gateway.request(traffic.PLAIN_MARK)
-                got = await rows.sample(run, request, CONNECTIONS, seconds)
+                got = await rows.sample(run, request, turns.connections, turns.seconds)
                 if got["failures"]:
                     raise RuntimeError(f"{row.name}: {got['failures']:.0f} requests failed")
                 took[run.port] = got["cpu_us"]
@@ -141,7 +150,7 @@ async def measure(row: Row, directory: Path, good: str, core: int, rounds: int, 
     return Told(row, statistics.median(took for took, _ in found), statistics.median(took / by for took, by in found))
 
 
-async def tell(chosen: Sequence[Row], rounds: int, seconds: float) -> None:
+async def tell(chosen: Sequence[Row], turns: Turns) -> None:
     """Prints a line for each."""
     core, other = process.cores()
     os.sched_setaffinity(0, {other})
@@ -153,7 +162,7 @@ async def tell(chosen: Sequence[Row], rounds: int, seconds: float) -> None:
         try:
             await rows.reachable(ports[0])
             for row in chosen:
-                told = await measure(row, directory, f"http://127.0.0.1:{ports[0]}", core, rounds, seconds)
+                told = await measure(row, directory, f"http://127.0.0.1:{ports[0]}", core, turns)
                 print(told.line(), flush=True)
         finally:
             process.stop(upstream)
@@ -164,10 +173,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.everything", description=__doc__)
     parser.add_argument("--rounds", type=int, default=30, help="default: %(default)s")
     parser.add_argument("--seconds", type=float, default=0.4, help="of a round, default: %(default)s")
+    parser.add_argument("--connections", type=int, default=CONNECTIONS, help="default: %(default)s")
     parser.add_argument("--only", default="", metavar="WORD", help="the rows whose name has it")
     args = parser.parse_args()
+    turns = Turns(args.rounds, args.seconds, args.connections)
     with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(tell([row for row in ROWS if args.only in row.name], args.rounds, args.seconds))
+        uvloop.run(tell([row for row in ROWS if args.only in row.name], turns))
 
 
 if __name__ == "__main__":

@@ -118,6 +118,8 @@ class Road:
     """Some rule says the priority of requests."""
     learns: bool = field(init=False)
     """Some group of it goes by `ucb`."""
+    remembers: bool = field(init=False)
+    """What became of each attempt matters: to `ucb`, or since conversations stay where they are."""
     weighs: bool = field(init=False)
     """The tokens of a request matter to some strategy or rule."""
     quick: bool = field(init=False)
@@ -150,6 +152,7 @@ class Road:
             ("tags", any(rule.when.tag for rule in rules)),
             ("ranks", any(rule.set.priority for rule in rules)),
             ("learns", "ucb" in strategies),
+            ("remembers", "ucb" in strategies or (policy is not None and bool(policy.sticky))),
             ("weighs", policy is not None and (policy.exact or bool(rules) or not strategies.isdisjoint(WEIGH))),
             ("quick", not rules and (policy is None or not policy.exact)),
             ("times", "least_latency" in strategies),

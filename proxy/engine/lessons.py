@@ -21,9 +21,9 @@ MOST = 10_000
 """Targets, groups and conversations of which something is remembered."""
 WAITING = 64
 """Outcomes that are put aside until somebody wants to know: to count many at once takes a third of the time."""
-CALIBRATES_EVERY, MEASURES = 0.02, 16
+CALIBRATES_EVERY, MEASURES = 0.02, 4
 """Seconds between two looks at how many tokens a target makes of a text, however many requests there are; and of how
-many answers that came well since then it is kept how long they took: further ones say nothing new."""
+many of each target's answers that came well since then it is kept how long they took: further ones say nothing new."""
 UCB = Ucb()
 _SERVED, _CANCELLED = Ended.SERVED, Ended.CANCELLED  # reading a member off its class costs 0.13 us in Python 3.11
 _UNTRIED = Trials()
@@ -42,11 +42,10 @@ class Lessons:
         self._brief: dict[str, Shelf] = {}
         """What requests share of what is measured, by route."""
         self._waiting: list[tuple[Outcome, float, Ucb | None]] = []
-        self._steady: set[str] = set()
-        """Targets that served last: that one more attempt served is no news of them."""
+        self._steady: dict[str, int] = {}
+        """Targets that served last: that one more attempt served is no news of them. With how many more of their
+        answers are measured until `_calibrates`."""
         self._calibrates = 0.0
-        self._measures = 0
-        """How many more will be measured until then."""
 
     @property
     def measured(self) -> dict[str, Measured]:
@@ -64,17 +63,16 @@ class Lessons:
 
     def note(self, road: Road, request: Request, outcome: Outcome, lane: Lane, now: float, strategy: str) -> None:
         """An attempt of a request that was chosen for has ended: those of routes in plain order cost nothing."""
-        ended, policy = outcome.ended, road.route.policy
-        alike = ended is _SERVED and outcome.target in self._steady and now < self._calibrates
-        counts = road.learns or strategy == "ucb" or (policy is not None and policy.sticky)
-        if alike and self._measures <= 0 and not counts:
+        ended = outcome.ended
+        more = self._steady.get(outcome.target, -1) if ended is _SERVED and now < self._calibrates else -1
+        if not (more or road.remembers or strategy == "ucb"):
             return
-        learner = None
+        policy, learner = road.route.policy, None
         if road.learns or strategy == "ucb":
             learner = UCB if policy is None else policy.ucb
-        if alike:
-            if self._measures > 0 or learner is not None:
-                self._measures -= 1
+        if more >= 0:
+            if more or learner is not None:
+                self._steady[outcome.target] = max(more - 1, 0)
                 self._waiting.append((outcome, now, learner))
                 if len(self._waiting) >= WAITING:
                     self._settle()
@@ -119,9 +117,9 @@ class Lessons:
         if after.in_a_row or after.in_a_row != known.in_a_row or not known.attempts:
             self._brief.clear()
         if after.in_a_row == 0 and after.attempts:
-            self._steady.add(target)
+            self._steady[target] = MEASURES
         else:
-            self._steady.discard(target)
+            self._steady.pop(target, None)
         if learner is not None and outcome.ended is not _CANCELLED:
             self._learn(outcome, learner, now)
 
@@ -149,7 +147,7 @@ class Lessons:
         """How many tokens the target's model makes of the characters of a plain text: as it reports, or as its own
         tokenizer counts."""
         self._calibrates = now + CALIBRATES_EVERY
-        self._measures = MEASURES
+        self._steady = dict.fromkeys(self._steady, MEASURES)
         usage = outcome.usage
         if usage is None or outcome.how is not How.FRESH:
             return
@@ -176,7 +174,7 @@ class Lessons:
         measured, trials = self.measured, self.trials
         for target in gone:
             measured.pop(target, None)
-        self._steady -= gone
+            self._steady.pop(target, None)
         for known in trials.values():
             for target in gone & known.keys():
                 del known[target]

@@ -19,7 +19,7 @@ from proxy.core.relay import Request
 from proxy.core.tokens import of_plain
 from proxy.engine.lane import Road
 
-FRESH_FOR, USUAL = 0.05, 20
+FRESH_FOR, USUAL = 0.1, 40
 """Seconds that what was measured is taken for what is, at a route of so many targets; with more of them, which take
 longer to look at, longer in proportion. A failure, a first measure, a target that gets into trouble, out of it or to a
 limit are known at once."""

@@ -106,9 +106,20 @@ _ROOM = {
 }
 
 
-@lru_cache(maxsize=256)
+_TOLD: dict[int, tuple[tuple[Room, ...], bytes]] = {}
+"""By identity, since many answers share what they tell, and hashing that takes longer than all else here."""
+_MOST_TOLD = 256
+
+
 def _rooms(rooms: tuple[Room, ...]) -> bytes:
-    return b"".join(map(_room, rooms))
+    known = _TOLD.get(id(rooms))
+    if known is not None and known[0] is rooms:
+        return known[1]
+    if len(_TOLD) >= _MOST_TOLD:
+        _TOLD.clear()
+    text = b"".join(map(_room, rooms))
+    _TOLD[id(rooms)] = rooms, text
+    return text
 
 
 def _room(room: Room) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 from proxy.config.values import CallerKey
 from proxy.core.call import Headers
 from proxy.core.key import ANYONE, EXPIRED, REPLACED, REVOKED, Key, Known
+from proxy.wire import auth
 from proxy.wire.auth import Authenticator, not_allowed
 from proxy.wire.errors import Refusal
 from proxy.wire.request_id import request_id
@@ -134,6 +135,33 @@ def test_ten_thousand_keys_cost_one_look() -> None:
     shelf = Shelf(**{f"wl{place}": Known(Key(f"k{place}")) for place in range(10_000)})
     assert Authenticator((), shelf).check(dict(presenting("wl9999"))) == Key("k9999")
     assert shelf.looked == 1
+
+
+def test_a_key_that_was_good_before_is_looked_up_again_and_refused_when_it_is_not_any_more() -> None:
+    shelf = Shelf(wl=Known(Key("carol")))
+    table = Authenticator((), shelf)
+    assert table.check(dict(presenting("wl"))) == table.check(dict(presenting("wl"))) == Key("carol")
+    assert shelf.looked == 2
+    shelf.by_digest.clear()
+    refused = table.check(dict(presenting("wl")))
+    assert isinstance(refused, Refusal) and json.loads(refused.body)["error"]["code"] == "invalid_api_key"
+
+
+def test_a_header_that_came_with_a_good_key_in_another_is_no_key() -> None:
+    table = Authenticator((), Shelf(wl=Known(Key("carol"))))
+    for value in (b"Basic d2w6", b"Bearer ", b"wl"):
+        assert table.check({b"authorization": value, b"x-api-key": b"wl"}) == Key("carol")
+        assert isinstance(table.check({b"authorization": value}), Refusal)
+    assert isinstance(table.check({b"authorization": b"Bearer other", b"x-api-key": b"wl"}), Refusal)
+
+
+def test_what_is_kept_of_headers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "MOST_SEEN", 3)
+    table = Authenticator((), Shelf(**{f"wl{place}": Known(Key(f"k{place}")) for place in range(20)}))
+    for _ in range(2):
+        for place in range(20):
+            assert table.check(dict(presenting(f"wl{place}"))) == Key(f"k{place}")
+            assert len(table._digests) <= 3
 
 
 def test_a_route_that_is_none_of_the_keys_is_a_403_that_names_its_own() -> None:

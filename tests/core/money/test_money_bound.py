@@ -149,6 +149,15 @@ def test_a_picture_counts_as_one_and_not_by_the_length_of_its_data() -> None:
     assert asked_of(chat(messages=[{"role": "user", "content": [address] * 4}])).input > 4 * 765
 
 
+@pytest.mark.parametrize("letter", ["i", "_", "l", "r"])
+def test_a_picture_whose_word_is_written_with_an_escape_counts_as_one(letter: str) -> None:
+    body = chat(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.test"}}]}])
+    raw = body.raw.replace(b"image_url", "image_url".replace(letter, f"\\u{ord(letter):04x}").encode())
+    assert b"image_url" not in raw and orjson.loads(raw) == body.body
+    asked = asked_of(body._replace(raw=raw))
+    assert asked.unusual and asked.input > 765
+
+
 def test_where_answers_without_a_bound_are_allowed_a_usual_one_is_reserved() -> None:
     rates = rates_of(TARGET)
     assert rates is not None
