@@ -26,12 +26,14 @@ from proxy.engine.mending import Mending, holds_structure
 from proxy.engine.records import OnRecord
 
 if TYPE_CHECKING:
+    from proxy.core.limiting.values import Room
     from proxy.engine.engine import Engine
     from proxy.engine.story import Story
 
 DRAIN = 1.0
 """Seconds that an upstream may take to end its response after the answer's own end marker, to keep its connection."""
 
+_new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 _SERVED = Ended.SERVED  # reading a member off its class costs 0.13 us in Python 3.11
 
 
@@ -244,7 +246,7 @@ class Exchange(OnRecord):
     def _refused(self, failure: Failure, retry_after: float | None) -> None:
         target = "" if self._attempt is None else self._attempt.lane.target.name
         if self.held is not None:
-            failure = failure._replace(room=self.held.bounds.room(time.monotonic()))
+            failure = failure._replace(room=self.held.bounds.look(time.monotonic()))
         self._tell(Ended.FAILED, failure, failure.verdict.status)
         self._caller.refuse(failure, retry_after, target, self._state.sends - self._unsent)
         self._over(Ended.FAILED, failure, failure.verdict.status)
@@ -264,10 +266,11 @@ class Exchange(OnRecord):
 
     def _won(self, attempt: Attempt, *, known: bool) -> Won:
         target = attempt.lane.target
-        held = self.held
+        queued = 0.0
+        room: tuple[Room, ...] = ()
+        if self.held is not None:
+            bounds, queued = self.held.bounds, self.held.queued
+            room = bounds.room if self.began < bounds.room_until else bounds.look(self.began)
         route, attempts = self.road.route.name, self._state.sends - self._unsent
         cost = self._last_cost if known else None
-        if held is None:
-            return Won(route, target.name, attempts, cost, attempt.dropped, attempt.native)
-        queued, room = held.queued, held.bounds.room(self.began)
-        return Won(route, target.name, attempts, cost, attempt.dropped, attempt.native, "", "", queued, room)
+        return _new(Won, (route, target.name, attempts, cost, attempt.dropped, attempt.native, "", "", queued, room))

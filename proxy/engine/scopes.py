@@ -123,7 +123,7 @@ def meter_of(whose: str, rates: Sequence[Rate], opened: Opened = alone, before: 
 class Bounds:
     """What holds for the requests of one key on one route, ready to be taken from without a call for each."""
 
-    __slots__ = ("_room", "_room_until", "_told", "placed", "requests", "scopes", "tokens")
+    __slots__ = ("_told", "placed", "requests", "room", "room_until", "scopes", "tokens")
 
     def __init__(self, scopes: Sequence[Scope] = ()) -> None:
         self.scopes = tuple(scopes)
@@ -134,24 +134,22 @@ class Bounds:
         self.tokens = tuple(window for window in windows if window.of_tokens)
         told = next((scope.meter for scope in scopes if scope.told), None)
         self._told: tuple[Window, ...] = () if told is None else told.windows
-        self._room: tuple[Room, ...] = ()
-        self._room_until = -inf if self._told else inf
+        self.room: tuple[Room, ...] = ()
+        """What is left for the caller by the limits of its key, of each unit by the window that has least."""
+        self.room_until = -inf if self._told else inf
+        """From then on it is to be looked at anew."""
 
-    def room(self, now: float) -> tuple[Room, ...]:
-        """What is left for the caller by the limits of its key, of each unit by the window that has least: as it was at
-        most `TOLD_FOR` ago."""
-        if now >= self._room_until:
-            self._room_until = now + TOLD_FOR
-            self._room = self._left(now)
-        return self._room
-
-    def _left(self, now: float) -> tuple[Room, ...]:
+    def look(self, now: float) -> tuple[Room, ...]:
+        """What is left now; that holds for `TOLD_FOR`."""
+        if self._told:
+            self.room_until = now + TOLD_FOR
         found: dict[str, Room] = {}
         for window in self._told:
             room: Room = _new(Room, window.standing(now))
             if room.unit not in found or room.left < found[room.unit].left:
                 found[room.unit] = room
-        return tuple(found.values())
+        self.room = tuple(found.values())
+        return self.room
 
 
 UNBOUND = Bounds()

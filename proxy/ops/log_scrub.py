@@ -18,7 +18,8 @@ _KEY = re.compile(
     re.IGNORECASE,
 )
 _OWN_ID = re.compile(r"req_[0-9a-f]{1,40}").fullmatch
-_NAMES_KEPT = 1000
+_NAMES_KEPT = 20_000
+"""Of routes, targets and keys."""
 _KEY_FIELD = re.compile(r"api[-_]?key|authorization|password|secret", re.IGNORECASE)
 
 
@@ -29,7 +30,7 @@ class Scrubber:
         # The longest first, in case one is contained in another.
         known = sorted({one for one in secrets if len(one) >= _MIN_SECRET}, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
-        self._names: dict[str, str] = {}
+        self.quoted = Quoted(self)
 
     def text(self, text: str) -> str:
         """The text with `***` for each key in it."""
@@ -37,18 +38,13 @@ class Scrubber:
             text = self._known.sub(HIDDEN, text)
         return _KEY.sub(HIDDEN, text)
 
-    def quoted(self, name: str) -> str:
-        """The same as JSON, for what comes again and again: the name of a route, a target, a key."""
-        found = self._names.get(name)
-        if found is None:
-            if len(self._names) >= _NAMES_KEPT:
-                self._names.clear()
-            found = self._names[name] = json.dumps(self.text(name))
-        return found
-
     def quoted_id(self, request_id: str) -> str:
         """The same for a request's id, which is free of keys where it is one of ours."""
-        return f'"{request_id}"' if _OWN_ID(request_id) else json.dumps(self.text(request_id))
+        return f'"{request_id}"' if _OWN_ID(request_id) else self.json(request_id)
+
+    def json(self, text: str) -> str:
+        """A text as JSON."""
+        return json.dumps(self.text(text))
 
     def value(self, name: str, value: object) -> object:
         """An event's field, made of plain values only."""
@@ -61,3 +57,17 @@ class Scrubber:
         if isinstance(value, list | tuple):
             return [self.value(name, one) for one in value]
         return self.text(str(value))
+
+
+class Quoted(dict[str, str]):
+    """Texts as JSON that come again and again, by themselves: the names of routes, targets, keys. A dict that fills
+    itself, since each line of the log has three of them and a call takes twice as long as a look."""
+
+    def __init__(self, scrub: Scrubber) -> None:
+        self._scrub = scrub
+
+    def __missing__(self, name: str) -> str:
+        if len(self) >= _NAMES_KEPT:
+            self.clear()
+        found = self[name] = self._scrub.json(name)
+        return found
