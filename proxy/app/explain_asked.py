@@ -27,7 +27,7 @@ from proxy.config.values import Config
 from proxy.core.ability import CAPABILITIES
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.choice.counting import counted, edges_of
-from proxy.core.choice.facts import Facts, facts_of
+from proxy.core.choice.facts import Facts, facts_of, text_of
 from proxy.core.choice.rules import Asked, priority_of
 from proxy.core.choice.wish import NONE, Wish, with_tags
 from proxy.core.key import Key
@@ -246,7 +246,8 @@ def _whole(
     seen = as_it_is(engine, desk, route, hour, last)
     if road is not None and road.goes_as_written(wished):  # it meets the limits of its targets one by one
         seen = seen._replace(seen=replace(seen.seen, closed={}))
-    return route, asked, asked_of(wished), tokens_of(wished, _usual(engine)), seen
+    text = text_of(wished)
+    return route, asked, asked_of(wished, text), tokens_of(wished, _usual(engine), text), seen
 
 
 def _usual(engine: Engine) -> float:

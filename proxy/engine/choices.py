@@ -11,6 +11,7 @@ from math import inf
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.choice.bandit import Trials, counted
 from proxy.core.choice.choose import Choice, shortlist
+from proxy.core.choice.facts import Text, text_of
 from proxy.core.choice.ranking import Closed, Draw, Loaded, Seen
 from proxy.core.choice.rotation import Ring, Turn
 from proxy.core.choice.rules import Asked, first_that_holds
@@ -56,10 +57,12 @@ class Choices(Lessons):
         """What requests share and depends on nothing that is measured, by route."""
         self._told: dict[str, float] = {}
 
-    def ready(self, road: Road, request: Request, key: str, health: Mapping[str, Health], now: float) -> Ready:
+    def ready(
+        self, road: Road, request: Request, key: str, health: Mapping[str, Health], now: float, text: Text | None
+    ) -> Ready:
         """For a request that is sent now: turns move on. `health`: of all that are not simply well; where that
-        changes, `renew` must be called."""
-        name, shape = road.route.name, plain_shape(road, request)
+        changes, `renew` must be called. `text`: as `text_of` sees the request, where the road weighs it."""
+        name, shape = road.route.name, plain_shape(road, request, text)
         shaped = None
         if shape is not None:
             shelf = (self._lasting if road.lasts else self._brief).get(name)
@@ -81,7 +84,7 @@ class Choices(Lessons):
         self, road: Road, request: Request, key: str, health: Mapping[str, Health], now: float, draw: Draw
     ) -> Choice:
         """What would be done with this request now. Nothing changes by it."""
-        shaped = self._shaped(road, request, key, plain_shape(road, request), health, now, draw)
+        shaped = self._shaped(road, request, key, plain_shape(road, request, text_of(request)), health, now, draw)
         turns = self.turns.get(road.route.name, _NO_TURNS)
         return shaped.shortlist.choice(draw, turns, self._last(road, request))
 

@@ -20,7 +20,7 @@ from proxy.core.limiting.window import Window
 from proxy.core.outcome import Ended, Outcome
 from proxy.engine.lane import Lane
 from proxy.engine.queue import DRAINING, Door, Waiting
-from proxy.engine.scopes import USUAL, Bounds, Held, Opened, Scope, at_limit, meter_of, on_clock, tokens_of
+from proxy.engine.scopes import USUAL, Bounds, Held, Opened, Scope, at_limit, meter_of, on_clock, takes
 from proxy.engine.tally import Tally, Together
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Limiter:
         bounds = self._found.get((exchange.key, exchange.road.route.name)) or self._bounds(exchange)
         if not bounds.scopes:
             return True
-        held = exchange.held = self._holding(bounds, tokens_of(exchange.request, self.usual) if bounds.tokens else 0)
+        held = exchange.held = self._holding(bounds, takes(exchange, self.usual) if bounds.tokens else 0)
         now = exchange.began
         if self.waiting.doors and any(scope.waiting for scope in bounds.scopes):
             return self._holds(exchange, held, now)
@@ -228,7 +228,7 @@ class Limiter:
             held = exchange.held = self._holding()
         tokens = held.tokens
         if not tokens and any(meter.counts_tokens for meter in meters):
-            tokens = held.tokens = tokens_of(exchange.request, self.usual)
+            tokens = held.tokens = takes(exchange, self.usual)
         name = lane.target.name
         short = held.reserve(meters, number, now)
         if short is not None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import time
 from typing import TYPE_CHECKING
 
+from proxy.core.choice.facts import UNSEEN, text_of
 from proxy.core.failure import Failure
 from proxy.core.money.account import Account, Standing, reserve, settle
 from proxy.core.money.afford import (
@@ -100,7 +101,10 @@ class Purses:
         if held is None:
             if idle:
                 return None
-            held = exchange.spending = Spending(asked_of(exchange.request), exchange.request)
+            text = exchange.text
+            if text is UNSEEN:
+                text = exchange.text = text_of(exchange.request)
+            held = exchange.spending = Spending(asked_of(exchange.request, text), exchange.request)
         else:
             stopped = held.stopped or (None if target.local else held.near)
             if idle or stopped is not None:

@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from proxy.core.chat import ChatRequest, EmbedRequest
-from proxy.core.choice.facts import LENGTHS, facts_of, output_of
+from proxy.core.choice.facts import LENGTHS, UNSEEN, Text, facts_of, output_of, text_of
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.limiting.fair import Ticket
 from proxy.core.limiting.meter import Meter
@@ -271,9 +271,22 @@ class Held:
                 window.change(at, by)
 
 
-def tokens_of(request: ChatRequest | EmbedRequest | RelayRequest, usual: float) -> int:
-    """What a request may take, input and answer together: as much as it allows for its answer, else what is usual."""
+def takes(exchange: Exchange, usual: float) -> int:
+    """What a request may take: `tokens_of` it."""
+    text = exchange.text
+    if text is UNSEEN:
+        text = exchange.text = text_of(exchange.request)
+    return tokens_of(exchange.request, usual, text)
+
+
+def tokens_of(request: ChatRequest | EmbedRequest | RelayRequest, usual: float, text: Text | None) -> int:
+    """What a request may take, input and answer together: as much as it allows for its answer, else what is usual.
+    `text`: as `text_of` sees it."""
     body, raw = request.body, request.raw
+    if text is not None:
+        given, asked = text
+        length = len(raw)
+        return ((length + 3) // 4 if 0 < length <= SHORT else given) + (int(usual) if asked is None else asked)
     if 0 < len(raw) <= SHORT:
         given = (len(raw) + 3) // 4
     elif isinstance(request, RelayRequest):

@@ -9,14 +9,13 @@ from proxy.core.attempt import Usual, usual
 from proxy.core.chat import ChatRequest, EmbedRequest
 from proxy.core.choice.choose import Choice, Shortlist, asked_to_wait
 from proxy.core.choice.counting import counted
-from proxy.core.choice.facts import LENGTHS, MATTERS, Facts, about, facts_of, output_of, rounded
+from proxy.core.choice.facts import LENGTHS, Facts, Text, about, facts_of, output_of, rounded
 from proxy.core.choice.ranked import Shared
 from proxy.core.choice.ranking import Closed
 from proxy.core.choice.rules import Asked
 from proxy.core.choice.wish import NONE, Wish
 from proxy.core.health import Health
 from proxy.core.relay import Request
-from proxy.core.tokens import of_plain
 from proxy.engine.lane import Road
 
 FRESH_FOR, USUAL = 0.1, 40
@@ -160,9 +159,9 @@ def cold_of(road: Road) -> dict[str, str]:
     return {name: state for name, state in stands.items() if state != "ready"}
 
 
-def plain_shape(road: Road, request: Request) -> Plain | None:
+def plain_shape(road: Road, request: Request, text: Text | None) -> Plain | None:
     """What most requests have in common with others that get the same shortlist; `None`: this one is not so plain.
-    It is asked of each request, and made to be quick."""
+    It is asked of each request, and made to be quick. `text`: as `text_of` sees the request, if its tokens matter."""
     if not road.quick or request.wish is not None or type(request) is not ChatRequest:
         return None
     body = request.body
@@ -171,16 +170,15 @@ def plain_shape(road: Road, request: Request) -> Plain | None:
         return None
     if not (road.weighs or road.times):
         return 0
-    tokens = 0
     if road.weighs:
-        counted = of_plain(body.get("messages")) if MATTERS.isdisjoint(body) else None
-        if counted is None:
+        if text is None:
             return None
-        tokens = counted
+        tokens, output = text
         cut = tokens.bit_length() - 5  # as `about`
         if cut > 0:
             tokens = (tokens + (1 << cut >> 1)) >> cut << cut
-    output = None if LENGTHS.isdisjoint(body) else output_of(body)
+    else:
+        tokens, output = 0, None if LENGTHS.isdisjoint(body) else output_of(body)
     return tokens << 40 if output is None else tokens << 40 | about(output if output < ENDLESS else ENDLESS)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from proxy.core import attempt as machine
 from proxy.core.chat import ChatRequest
 from proxy.core.choice.choose import Choice, asked_to_wait, refused
+from proxy.core.choice.facts import UNSEEN, Text, text_of
 from proxy.core.failure import Failure
 from proxy.core.plan import Plan, asked_for_time, nothing_left, plan
 from proxy.core.route import Route
@@ -31,6 +32,8 @@ class Starting(Sending):
     key: str
     held: Held | None = None
     """What it holds of limits, or waits for."""
+    text: Text | None = UNSEEN
+    """It, if it is nothing but texts."""
     spending: Spending | None = None
     """What it has reserved and spent of budgets."""
     _state: machine.State = _OUTSIDE
@@ -127,7 +130,10 @@ class Starting(Sending):
         """By what the request needs and its route says: see `choose`."""
         engine = self.engine
         now = self.began if self._called_at is None else self._called_at
-        choice, road, usual = engine.choices.ready(self.road, self.request, self.key, engine.trouble, now)
+        text = self.text
+        if text is UNSEEN and self.road.weighs:
+            text = self.text = text_of(self.request)
+        choice, road, usual = engine.choices.ready(self.road, self.request, self.key, engine.trouble, now, text)
         self.choice = choice
         if road is not self.road:
             self._whole_road = self.road

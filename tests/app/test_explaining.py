@@ -15,6 +15,7 @@ from proxy.app.explain_asked import Answer, explain
 from proxy.config.load import load
 from proxy.config.values import Config
 from proxy.core.chat import ChatRequest
+from proxy.core.choice.facts import text_of
 from proxy.core.choice.measured import Measured
 from proxy.core.failure import FailureKind
 from proxy.core.health import Health
@@ -107,7 +108,7 @@ def test_it_says_what_live_traffic_then_does() -> None:
     engine.choices.hour = lambda: 12
     for _ in range(7):
         told = names(found({"request": BODY}, desk, engine))
-        sent = engine.choices.ready(road, request, "", engine.trouble, time.monotonic()).choice
+        sent = engine.choices.ready(road, request, "", engine.trouble, time.monotonic(), text_of(request)).choice
         assert told == [target.name for target in sent.plan.targets]
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from proxy.core.ability import Ability
+from proxy.core.chat import ChatRequest
+from proxy.core.relay import Request
 from proxy.core.tokens import of_plain, of_request
 
 USUAL_OUTPUT = 500
@@ -26,6 +28,9 @@ _MEMBERS = {
 """Members of a body that may need a capability."""
 MATTERS = frozenset({"input", *(name for names in _MEMBERS.values() for name in names)})
 """Members without which a body is a text, and maybe pictures and the like within its messages."""
+APART = frozenset({"modalities", "audio", "service_tier", "cache_control"})
+"""Members with which some tokens are charged at prices of their own."""
+_MORE = MATTERS | APART
 _NONE: frozenset[str] = frozenset()
 _EXACT = 32
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
@@ -53,6 +58,27 @@ class Facts(NamedTuple):
     def tokens(self) -> int:
         """Of input, as well as they are known whatever the target."""
         return self.counted[0][1] if self.counted else self.input
+
+
+class Text(NamedTuple):
+    """A chat request that is nothing but texts: what all who estimate something of it have in common. Tokens."""
+
+    input: int
+    output: int | None
+    """As in `Facts`."""
+
+
+UNSEEN = Text(-1, None)
+"""Nobody has looked yet."""
+
+
+def text_of(request: Request) -> Text | None:
+    """`None`: it is more than that, or came in another API."""
+    if type(request) is not ChatRequest or request.native is not None:
+        return None
+    body = request.body
+    tokens = of_plain(body.get("messages")) if _MORE.isdisjoint(body) else None
+    return None if tokens is None else _new(Text, (tokens, None if LENGTHS.isdisjoint(body) else output_of(body)))
 
 
 def rounded(facts: Facts) -> Facts:

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from proxy.core.chat import ChatRequest, EmbedRequest
-from proxy.core.choice.facts import LENGTHS, output_of
+from proxy.core.choice.facts import APART, LENGTHS, Text, output_of
 from proxy.core.money.account import NEVER
 from proxy.core.money.budget import UNIT, whole
 from proxy.core.price import MILLION, Price
@@ -23,9 +23,6 @@ LONG = 32 * 1024
 USUAL_ANSWER = 4096
 """Tokens that are reserved for an answer that has no bound, where the operator allows those."""
 _DIGITS = 20
-_SPECIAL = frozenset({"modalities", "audio", "service_tier", "cache_control"})
-_CLOSER = frozenset({"n", "tools", "max_completion_tokens", *_SPECIAL})
-"""With one of these a request is looked at more closely."""
 
 _MARKS = (b'"cache_control"', b'"input_audio"', b'"image_url"', b"\\u005", b"\\u006", b"\\u007")
 """In a body they may say that some of it is no text. Only who hides one of those words writes letters as escapes."""
@@ -79,17 +76,16 @@ class Rates(NamedTuple):
         return None if odd else self.longest or self.context or NEVER
 
 
-def asked_of(request: Request) -> Asked:
-    """Of a request that came in."""
+def asked_of(request: Request, text: Text | None) -> Asked:
+    """Of a request that came in. `text`: as `text_of` sees it."""
     body = request.body
+    if text is not None and len(request.raw) <= LONG and "max_completion_tokens" not in body:
+        return _new(Asked, (len(request.raw) // BYTES_PER_TOKEN, text.output, 1, True, True, False))
     if not isinstance(request, ChatRequest):
         embeds = isinstance(request, EmbedRequest)
         return Asked(_input(request), speaks=not embeds, nameable=False, unusual=not embeds)
     raw, native = request.raw, request.native
     tokens = len(raw) // BYTES_PER_TOKEN
-    if native is None and len(raw) <= LONG and _CLOSER.isdisjoint(body) and _texts(body.get("messages")):
-        output = output_of(body) if "max_tokens" in body else None
-        return _new(Asked, (tokens, output, 1, True, True, False))
     unusual = _unusual(body, raw)
     if native is not None or len(raw) > LONG:
         tokens = _input(request)
@@ -136,7 +132,7 @@ def _in_ids(given: object) -> int:
 
 
 def _unusual(body: Mapping[str, Any], raw: bytes) -> bool:
-    if not _SPECIAL.isdisjoint(body):
+    if not APART.isdisjoint(body):
         return True
     if "tools" not in body and _texts(body.get("messages")):
         return False

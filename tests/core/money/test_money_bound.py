@@ -12,16 +12,23 @@ from hypothesis import strategies as st
 
 from proxy.core.ability import Ability
 from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.choice.facts import text_of
+from proxy.core.money import bound
 from proxy.core.money.account import NEVER
-from proxy.core.money.bound import Asked, affordable, asked_of, longest, most, rates_of, usual
+from proxy.core.money.bound import Asked, affordable, longest, most, rates_of, usual
 from proxy.core.money.budget import UNIT, parts
 from proxy.core.price import Price, cost
+from proxy.core.relay import Request
 from proxy.core.route import Target
 from proxy.core.usage import Usage
 from proxy.inbound.completions import Completions
 
 PRICE = Price(Decimal(3), Decimal(15), cache_write=Decimal("3.75"))
 TARGET = Target("a/m", "a", "m", price=PRICE)
+
+
+def asked_of(request: Request) -> Asked:
+    return bound.asked_of(request, text_of(request))
 
 
 def chat(**more: Any) -> ChatRequest:
