@@ -216,8 +216,9 @@ def test_after_the_pause_it_is_started_without_being_asked() -> None:
             run = await w.serve()
             await run.mute()
             run.end(-9)
-            await w.until("backoff")
-            await w.until("loading")
+            await w.started(2)
+            assert w.deaths == [1]
+            assert w.place.state().state == "loading"
 
     asyncio.run(main())
 
@@ -242,12 +243,15 @@ def test_one_that_dies_while_it_loads_waits_to_be_asked_again() -> None:
 
 def test_deaths_in_a_row_are_counted() -> None:
     async def main() -> None:
-        async with world(delay=lambda _: 0.3) as w:  # long enough to be seen by who looks now and then
-            for _ in range(3):
-                await w.until("idle" if not w.runs else "loading")
-                (await w.serve()).end(-9)
-                await w.until("backoff")
-                await w.runs[-1].mute()
+        async with world(delay=lambda _: 0.01) as w:
+            run = await w.serve()
+            for count in range(2, 5):
+                await run.mute()
+                run.end(-9)
+                await w.started(count)
+                run = w.runs[-1]
+                await run.listen()
+                await w.until("ready")
             assert w.deaths == [1, 2, 3]
 
     asyncio.run(main())
