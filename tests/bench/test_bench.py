@@ -48,13 +48,13 @@ def test_plain_calls_are_counted_and_timed(upstream: tuple[int, int]) -> None:
     async def run() -> Counts:
         counts = Counts()
         async with load(upstream[0], ask(traffic.PLAIN_MARK), 4, counts):
-            await asyncio.sleep(0.2)
+            await until(lambda: counts.answers > 20)
         return counts
 
     counts = asyncio.run(run())
     assert counts.answers == len(counts.latencies) > 20
     assert counts.failures == 0
-    assert 0 < percentile(counts.latencies, 0.5) <= percentile(counts.latencies, 0.99) < 0.2
+    assert 0 < percentile(counts.latencies, 0.5) <= percentile(counts.latencies, 0.99) < 5
 
 
 def test_every_event_of_a_stream_is_counted(upstream: tuple[int, int]) -> None:

@@ -51,7 +51,7 @@ def test_a_locked_database(database: Path, served: Outcome, rows: Rows, heard: A
         other.execute("BEGIN IMMEDIATE")
         before = time.perf_counter()
         _record(ledger, served, range(50))
-        assert time.perf_counter() - before < 0.25, "recording waits for nobody"
+        assert time.perf_counter() - before < 2.0, "recording waits for nobody"
         _until(lambda: ledger.stats.errors >= 2)
         assert ledger.stats.waiting == 50
         other.execute("ROLLBACK")

@@ -162,7 +162,7 @@ def test_a_reader_that_stands_still_holds_nobody_up_and_the_loss_is_said(
     for _ in range(5000):
         log.observe_finish(finished)
     log.event("info", "the.last")
-    assert time.perf_counter() - before < 1.0
+    assert time.perf_counter() - before < 2.5  # of five, if each line were waited for
     dropped = log.dropped
     assert dropped > 0
     threading.Thread(target=log.close).start()
