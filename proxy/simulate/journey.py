@@ -28,6 +28,8 @@ _FAILED = {kind: Failure(kind, "as on record") for kind in FailureKind}
 _WHOLE = Partial(0, True, False, 1)
 """What is taken to be so of every answer that is cut: it is one choice of text, since the record does not say."""
 _FRESH = How.FRESH
+ROUNDING = 1e-5
+"""Seconds: a difference of two moments in Unix time is not exact, and may not cost an answer its last tokens."""
 
 
 class Flight(NamedTuple):
@@ -229,6 +231,8 @@ class Journey(Entering):
         if ended is Ended.SERVED:
             self._served = target.name
         took = world.now - flight.began
+        if abs(took - fate.took) < ROUNDING:
+            took = fate.took
         usage = partly(fate, one, took) if took < fate.took and ended is not Ended.FAILED else fate.usage
         cost = world.fates.cost(fate, target, usage)
         first = fate.first if ended is not Ended.FAILED and fate.first is not None and fate.first <= took else None

@@ -51,6 +51,15 @@ def test_the_same_configuration_meets_the_same_again(tmp_path: Path) -> None:
     assert (found.today.attempts, found.draft.attempts) == (6, 7)  # the last target is asked once more, by default
 
 
+def test_answers_of_a_millisecond_lose_no_token_to_rounding(tmp_path: Path) -> None:
+    log = Log()
+    for n in range(200):
+        log.served(0.137 * n, first=0.0011 + n * 1.3e-6, last=0.0011 + n * 1.3e-6 + 1e-7)
+    found = through(log, tmp_path, chat("cloud/large"))
+    assert found.draft.cost == found.today.cost == 200 * ONE
+    assert len(found.draft.firsts) == len(found.today.firsts) == 200
+
+
 def test_another_order_costs_what_the_other_target_takes(tmp_path: Path) -> None:
     log = Log()
     for second in range(4):
