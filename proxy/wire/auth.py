@@ -43,8 +43,8 @@ class Authenticator:
     The digest is looked up in a dict. How long that takes can only tell something about digests, and whoever could
     choose a key whose digest begins like a stored one would still not have the key: it is the preimage that counts.
     So the comparison needs no constant time, and its cost does not grow with the number of keys. Of headers with a good
-    key the digest is kept, in memory only: OpenSSL's code for one, which is not in the processor's cache when a request
-    comes, takes as long as all limits together.
+    key the digest is kept, in memory only: OpenSSL's code for one is not in the processor's cache when a request comes,
+    and takes 4 of the 84 us that one needs with everything on.
     """
 
     __slots__ = ("_digests", "_find", "_known", "table")

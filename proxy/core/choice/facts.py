@@ -30,7 +30,6 @@ MATTERS = frozenset({"input", *(name for names in _MEMBERS.values() for name in 
 """Members without which a body is a text, and maybe pictures and the like within its messages."""
 APART = frozenset({"modalities", "audio", "service_tier", "cache_control"})
 """Members with which some tokens are charged at prices of their own."""
-_MORE = MATTERS | APART
 _NONE: frozenset[str] = frozenset()
 _EXACT = 32
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
@@ -61,7 +60,7 @@ class Facts(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A chat request that is nothing but texts: what all who estimate something of it have in common. Tokens."""
+    """Of a chat request that is nothing but texts, what all who estimate something of it have in common. Tokens."""
 
     input: int
     output: int | None
@@ -76,9 +75,7 @@ def text_of(request: Request) -> Text | None:
     """`None`: it is more than that, or came in another API."""
     if type(request) is not ChatRequest or request.native is not None:
         return None
-    body = request.body
-    tokens = of_plain(body.get("messages")) if _MORE.isdisjoint(body) else None
-    return None if tokens is None else _new(Text, (tokens, None if LENGTHS.isdisjoint(body) else output_of(body)))
+    return plain_facts(request.body) if APART.isdisjoint(request.body) else None
 
 
 def rounded(facts: Facts) -> Facts:
@@ -100,13 +97,12 @@ def facts_of(body: Mapping[str, Any], *, chat: bool = True, model: str = "") -> 
     return Facts(of_request(body), output_of(body) if chat else None, needs, chat, model, answers=answers)
 
 
-def plain_facts(body: Mapping[str, Any]) -> tuple[int, int | None] | None:
-    """Tokens of input and of the answer (as in `Facts`) of a chat request that needs no capability; quickly. `None`: it
-    may need one."""
+def plain_facts(body: Mapping[str, Any]) -> Text | None:
+    """Of a chat request that needs no capability; quickly. `None`: it may need one."""
     if not MATTERS.isdisjoint(body):
         return None
     tokens = of_plain(body.get("messages"))
-    return None if tokens is None else (tokens, output_of(body))
+    return None if tokens is None else _new(Text, (tokens, None if LENGTHS.isdisjoint(body) else output_of(body)))
 
 
 def about(tokens: int) -> int:
