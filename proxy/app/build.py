@@ -92,7 +92,8 @@ class Builder:
             gate = self._gates.of(target.name)
             gate.limit = limit_of(self._config.backends[target.backend], target)
             gate.adapt(adaptive_of(self._config.backends[target.backend], target))
-        return Roads(by_name, self.direct if self._config.direct else None)
+        inner = {name: road for name in self._config.moderations if (road := self.direct(name)) is not None}
+        return Roads(by_name, self.direct if self._config.direct else None, inner)
 
     def road(self, route: Route) -> Road:
         """One route, ready."""

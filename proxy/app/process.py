@@ -116,7 +116,7 @@ class Process:
         self.rating = Rating(
             lambda: self.runtime.desk.config,
             self.engine,
-            lambda name: self.runtime.desk.roads.find(name),
+            lambda name: self.runtime.desk.roads.within(name),
             self.watching.alerts.note,
             log.event,
             self.state,

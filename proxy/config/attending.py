@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxy.config.check import OUTSIDE, Found
 from proxy.config.problem import Problem, nearest, one_of, shown
 from proxy.core.quality.policy import Feedback, Quality
-from proxy.core.screen.rule import DELAY, HOLD, Rule
+from proxy.core.screen.rule import DELAY, HOLD, WAIT, Rule
 
 if TYPE_CHECKING:
     from proxy.core.screen.policy import Screen
 
 Plain = Mapping[str, Any]
 _FINDS = ("terms", "patterns", "moderation", "when")
+
+
+class _Known(NamedTuple):
+    """What rules may name."""
+
+    routes: tuple[str, ...]
+    backends: tuple[str, ...]
 
 
 def attending_of(plain: Plain, top: Plain) -> dict[str, Any]:
@@ -39,7 +46,8 @@ def screen_of(own: Plain, above: Plain) -> Screen:
         tuple(_rule(rule) for said in (above, own) for rule in said.get(side, ())) for side in ("input", "output")
     )
     numbers = {**above, **own}
-    return Screen(asked, answered, numbers.get("hold", HOLD), numbers.get("delay", DELAY))
+    hold, delay, wait = numbers.get("hold", HOLD), numbers.get("delay", DELAY), numbers.get("wait", WAIT)
+    return Screen(asked, answered, hold, delay, wait)
 
 
 def _rule(plain: Plain) -> Rule:
@@ -75,15 +83,16 @@ def unsafe(route: Plain, target: Plain) -> str | None:
 
 def problems(top: Found) -> Iterator[Problem]:
     """Every problem. Parts that are wrong in themselves are passed over."""
-    routes = top.get("routes")
+    routes, backends = top.get("routes"), top.get("backends")
     names: tuple[str, ...] = tuple(routes.value) if routes else ()
-    yield from _screen(top.get("screen"), "screen", names, "")
+    known = _Known(names, tuple(backends.value) if backends else ())
+    yield from _screen(top.get("screen"), "screen", known, "")
     for name, route in (routes.value if routes else {}).items():
         if route is None:
             continue
         screen = route.get("screen")
         if screen is not None and isinstance(screen.value, dict):
-            yield from _screen(screen, f"routes.{name}.screen", names, name)
+            yield from _screen(screen, f"routes.{name}.screen", known, name)
         quality = route.get("quality")
         if quality is not None:
             yield from _quality(quality, f"routes.{name}.quality", names)
@@ -96,7 +105,7 @@ def _quality(quality: Found, path: str, names: tuple[str, ...]) -> Iterator[Prob
             yield Problem(quality.mark, f"{path}.{key}", "is not used: there is no `judge`")
 
 
-def _screen(screen: Found | None, path: str, names: tuple[str, ...], own: str) -> Iterator[Problem]:
+def _screen(screen: Found | None, path: str, known: _Known, own: str) -> Iterator[Problem]:
     for side in ("input", "output"):
         rules = screen.get(side) if screen is not None else None
         seen: set[str] = set()
@@ -104,14 +113,14 @@ def _screen(screen: Found | None, path: str, names: tuple[str, ...], own: str) -
             if rule is None:
                 continue
             at = f"{path}.{side}[{place}]"
-            yield from _of_rule(rule, at, side, names, own)
+            yield from _of_rule(rule, at, side, known, own)
             name = name_of({key: value.value for key, value in rule.value.items() if value is not None})
             if "when" not in rule.value and name in seen:
                 yield Problem(rule.mark, at, f"another rule is called {shown(name)}: give it a `name`")
             seen.add(name)
 
 
-def _of_rule(rule: Found, at: str, side: str, names: tuple[str, ...], own: str) -> Iterator[Problem]:
+def _of_rule(rule: Found, at: str, side: str, known: _Known, own: str) -> Iterator[Problem]:
     given = rule.value.keys()
     finds = [name for name in _FINDS if name in given]
     if finds not in (["terms"], ["patterns"], ["terms", "patterns"], ["moderation"], ["when"]):
@@ -128,16 +137,24 @@ def _of_rule(rule: Found, at: str, side: str, names: tuple[str, ...], own: str) 
     for name in ("above", "unavailable"):
         if name in given and "moderation" not in given:
             yield Problem(rule.mark, f"{at}.{name}", "is not used: there is no `moderation`")
-    for name in ("moderation", "use"):
-        found = rule.get(name)
-        if found is not None and side == "output":
-            yield Problem(found.mark, f"{at}.{name}", "stands only under `input`")
-        elif found is not None:
-            yield from _route(found, f"{at}.{name}", names)
-            if name == "use" and found.value == own:
-                yield Problem(found.mark, f"{at}.use", "is this route itself")
+    yield from _named(rule, at, side, known, own)
     yield from _terms(rule, at)
     yield from _patterns(rule, at)
+
+
+def _named(rule: Found, at: str, side: str, known: _Known, own: str) -> Iterator[Problem]:
+    """Routes and targets that it names."""
+    use, moderation = rule.get("use"), rule.get("moderation")
+    if use is not None and side == "output":
+        yield Problem(use.mark, f"{at}.use", "stands only under `input`")
+    elif use is not None:
+        yield from _route(use, f"{at}.use", known.routes)
+        if use.value == own:
+            yield Problem(use.mark, f"{at}.use", "is this route itself")
+    if moderation is not None and "/" not in moderation.value:
+        yield from _route(moderation, f"{at}.moderation", known.routes)
+    elif moderation is not None and moderation.value not in known.routes:
+        yield from _target(moderation, f"{at}.moderation", known)
 
 
 def _terms(rule: Found, at: str) -> Iterator[Problem]:
@@ -167,6 +184,14 @@ def _patterns(rule: Found, at: str) -> Iterator[Problem]:
         except ValueError as error:
             said = "no such pattern" if pattern.outside else str(error)
             yield Problem(pattern.mark, f"{at}.patterns[{place}]", said)
+
+
+def _target(found: Found, path: str, known: _Known) -> Iterator[Problem]:
+    backend, _, model = found.value.partition("/")
+    if not model or backend not in known.backends:
+        what = OUTSIDE if found.outside else shown(found.value)
+        said = f"expected a route, {one_of(known.routes)}, or a model of a backend, {one_of(known.backends)}"
+        yield Problem(found.mark, path, f"unknown {what}, {said}")
 
 
 def _route(found: Found | None, path: str, names: tuple[str, ...]) -> Iterator[Problem]:

@@ -202,3 +202,10 @@ class Config:
     """`auto` (pretty on a terminal, else JSON), `json` or `pretty`."""
     source: str = ""
     """The file it came from."""
+
+    @property
+    def moderations(self) -> tuple[str, ...]:
+        """Targets that screens ask by their own names; the others are routes."""
+        screens = [self.screen, *(route.screen for route in self.routes.values())]
+        rules = [rule for screen in screens if screen is not None for rule in (*screen.input, *screen.output)]
+        return tuple(sorted({rule.moderation for rule in rules if rule.moderation} - self.routes.keys()))

@@ -6,11 +6,9 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
-
-import orjson
+from typing import NamedTuple
 
 from proxy.core import attempt as machine
 from proxy.core.chat import ChatRequest, Completion
@@ -18,31 +16,24 @@ from proxy.core.failure import Failure, FailureKind
 from proxy.core.outcome import Ended, How
 from proxy.core.quality.answers import of_native, of_whole
 from proxy.core.quality.assess import assess
-from proxy.core.relay import RELAYS, RelayRequest
-from proxy.core.screen.moderated import categories
 from proxy.core.screen.policy import Side
-from proxy.core.screen.rule import Finding, Rule, decided
+from proxy.core.screen.rule import Finding, decided
 from proxy.core.screen.texts import asked_by, unreadable, where
+from proxy.core.screen.window import parts
 from proxy.core.told import Note
 from proxy.engine.assessing import Assessed
 from proxy.engine.attempt import Attempt
 from proxy.engine.caller import Won
 from proxy.engine.exchange import DRAIN, Exchange
-from proxy.engine.inward import Inward
+from proxy.engine.moderating import Moderation
 from proxy.engine.overheard import Heard, Overheard
-from proxy.engine.sieve import Sieve
+from proxy.engine.sieve import Sieve, Steps
 from proxy.inbound.chunks import completion_in
-
-if TYPE_CHECKING:
-    from proxy.engine.lane import Road
 
 LARGE = 256 * 1024
 """Bytes of a request from which it is looked through in a thread."""
 MOST_FOUND = 1000
 """Kinds of findings that are counted."""
-MODERATED = 100_000
-"""Characters that a moderation is asked about: the last ones."""
-_MODERATIONS = next(relay for relay in RELAYS if relay.name == "moderations")
 _LOG = logging.getLogger("wayline.screen")
 POOR = Failure(FailureKind.DIVERGED, "the answer is worth less than min_quality")
 """Never told and never on record: the machine goes on to the next target by it, and nobody is to blame."""
@@ -61,8 +52,11 @@ class Attended(Exchange):
     """See `Exchange`."""
 
     _looking: asyncio.Task[None] | None = None
-    _screened = ""
-    """What was found in the request, for the response's header."""
+    _sieve: Sieve | None = None
+    _screened: tuple[str, ...] = ()
+    """What was found, for the response's header."""
+    _settling = False
+    """The answer is complete, and waits for what a moderation says of it."""
     _kept: _Kept | None = None
     _poor = 0
     """The number of the attempt that served an answer which is not good enough."""
@@ -88,39 +82,15 @@ class Attended(Exchange):
         assert isinstance(self.request, ChatRequest)
         texts = list(asked_by(self.request))
         found = await asyncio.to_thread(side.found, texts) if side.looks else ()
-        if decided(found) is None and texts:
-            for rule in side.asks:
-                found = (*found, *await self._moderated(side, rule, texts))
+        if side.asks and texts and decided(found) is None:
+            found = (*found, *await self._moderation("input", side).found(parts("\n\n".join(texts))))
         if not self.over:
             self._follow(found)
 
-    async def _moderated(self, side: Side, rule: Rule, texts: list[str]) -> tuple[Finding, ...]:
-        """What the moderation finds; where it does not answer, what the rule says of that."""
-        road = self.engine.attention.find(rule.moderation)
-        body = None if road is None else await self._asked(road, "\n\n".join(texts)[-MODERATED:])
-        try:
-            named = None if body is None else categories(orjson.loads(body), rule.above)
-        except orjson.JSONDecodeError:
-            named = None
-        if named is None:
-            _LOG.warning("rule %s: the moderation by %s does not answer", rule.name, rule.moderation)
-            if rule.unavailable == "pass":
-                return ()
-            return (Finding(rule.name, "unavailable", rule.severity, "unavailable"),)
-        return tuple(dict.fromkeys(side.finding(rule, rule.category or name) for name in named))
-
-    async def _asked(self, road: Road, text: str) -> bytes | None:
-        answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-        model = road.route.name
-        body = {"model": model, "input": text}
-        request = RelayRequest(_MODERATIONS, orjson.dumps(body), body, model, False)
-
-        def done(told: bytes | None, cost: Decimal | None) -> None:
-            if not answer.done():
-                answer.set_result(told)
-
-        self.engine.relay(road, request, Inward(done), f"{self.request_id}-screen", "").start()
-        return await answer
+    def _moderation(self, name: str, side: Side) -> Moderation:
+        screen = self.road.route.screen
+        assert screen is not None
+        return Moderation(self.engine, f"{self.request_id}-screen-{name}", side, screen.wait)
 
     def _follow(self, found: Iterable[Finding]) -> None:
         found = tuple(found)
@@ -128,10 +98,10 @@ class Attended(Exchange):
         for finding in found:
             self._saw("input", finding)
         if hit is None:
-            self._screened = ", ".join(dict.fromkeys(one.category for one in found))
+            self._screened = tuple(one.category for one in found)
             self._let_in(one.resources for one in found)
         elif hit.action == "use":
-            self._screened = hit.category
+            self._screened = (hit.category,)
             self._go_to(hit.use)
         elif hit.action == "unavailable":
             self.refuse(Failure(FailureKind.NOT_AVAILABLE, "The screen of this route cannot be asked now.", ours=True))
@@ -162,7 +132,11 @@ class Attended(Exchange):
             texts = []  # no text can be added to an answer of a given form
         if texts or (route.screen is not None and route.screen.answered):
             self._in_chats_words()
-            caller = Sieve(caller, route.screen, texts, self._saw_in_answer, self._stop)
+            answered = None if route.screen is None else route.screen.answered
+            ask = self._moderation("output", answered).found if answered is not None and answered.asks else None
+            caller = self._sieve = Sieve(
+                caller, route.screen, texts, Steps(self._saw_in_answer, self._stop, self.ready, ask)
+            )
         quality = route.quality
         if quality is not None and not (quality.retry and not self.stream) and random.random() < quality.share:
             caller = Overheard(caller, self._heard)
@@ -188,8 +162,32 @@ class Attended(Exchange):
 
     # What is answered --------------------------------------------------------------------------------------------
 
+    def gone(self) -> None:
+        """Also while it is looked at."""
+        if self._looking is not None:
+            self._looking.cancel()
+        if self._settling:
+            self._close(machine.Vanish())
+        else:
+            super().gone()
+
+    def _deliver(self, number: int) -> None:
+        attempt, deliver = self._attempt, super()._deliver
+        assert attempt is not None
+        answer = attempt.answer
+        self._settle(answer.raw if isinstance(answer, Completion) else None, lambda: deliver(number))
+
+    def _settle(self, body: bytes | None, then: Callable[[], None]) -> None:
+        """Once it is clear what may go out."""
+        if self._sieve is None:
+            then()
+        else:
+            self._settling = True
+            self._sieve.settle(body, then)
+
     def _saw_in_answer(self, finding: Finding) -> None:
         self._saw("output", finding)
+        self._screened = (*self._screened, finding.category)
 
     def _stop(self) -> None:
         """The rest of the answer is withheld: nobody wants it any more."""
@@ -242,17 +240,22 @@ class Attended(Exchange):
             self._kept = self._kept._replace(cost=self._last_cost)
 
     def _close(self, command: machine.Refuse | machine.Break | machine.Vanish) -> None:
-        kept = self._kept
+        kept, close = self._kept, super()._close
         if isinstance(command, machine.Refuse) and kept is not None:
             self._attempt, self._last_cost = kept.attempt, kept.cost
             self._deliver(kept.attempt.number)
+        elif isinstance(command, machine.Break) and time.monotonic() < self.deadline:
+            self._settle(None, lambda: close(command))
         else:
-            super()._close(command)
+            close(command)
 
     def _over(self, ended: Ended, failure: Failure | None, status: int) -> None:
-        self._kept = None
+        self._kept, self._settling = None, False
+        if self._sieve is not None:
+            self._sieve.stop()
+            self._sieve = None
         super()._over(ended, failure, status)
 
     def _won(self, attempt: Attempt, *, known: bool) -> Won:
         won = super()._won(attempt, known=known)
-        return won._replace(screened=self._screened) if self._screened else won
+        return won._replace(screened=", ".join(dict.fromkeys(self._screened))) if self._screened else won

@@ -14,6 +14,6 @@ class Attention:
 
     def __init__(self) -> None:
         self.find: Callable[[str], Road | None] = lambda _: None
-        """The road of a route by its name, as the configuration in force has it."""
+        """The road of a route or of a target that a screen asks, by its name, as the configuration in force has it."""
         self.found: dict[tuple[str, str, str, str, str], int] = {}
         """How often something was found: by route, `input` or `output`, rule, category, action."""

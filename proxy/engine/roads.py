@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from cachetools import LRUCache
 
@@ -11,14 +12,27 @@ from proxy.engine.lane import Road
 MAX_DIRECT = 1000
 """Targets named by callers directly that are kept ready: a caller cannot make the table grow without end."""
 
+_NONE: Mapping[str, Road] = MappingProxyType({})
+
 
 class Roads:
     """Finds the road for the `model` of a request."""
 
-    def __init__(self, by_name: Mapping[str, Road], direct: Callable[[str], Road | None] | None = None) -> None:
+    def __init__(
+        self,
+        by_name: Mapping[str, Road],
+        direct: Callable[[str], Road | None] | None = None,
+        inner: Mapping[str, Road] = _NONE,
+    ) -> None:
+        """`inner`: targets that the configuration itself asks, by name, and that no caller can."""
         self.by_name = by_name
         self._direct = direct
+        self._inner = inner
         self._made: LRUCache[str, Road] = LRUCache(MAX_DIRECT)
+
+    def within(self, name: str) -> Road | None:
+        """The route or target of that name, for a question of Wayline's own."""
+        return self.by_name.get(name) or self._inner.get(name)
 
     def find(self, model: str) -> Road | None:
         """The route of that name; else, where the configuration allows it, the target `backend/model` itself."""

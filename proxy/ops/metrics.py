@@ -44,6 +44,7 @@ _FAILED = Ended.FAILED
 def series(config: Config) -> dict[str, list[str]]:
     """The routes and targets of a configuration that are counted one by one."""
     found = {name: [target.name for target in route.targets] for name, route in config.routes.items()}
+    found |= {name: [name] for name in config.moderations}
     if config.direct:
         found[""] = [f"{backend}/*" for backend in config.direct_targets]
     return found

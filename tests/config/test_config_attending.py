@@ -90,6 +90,9 @@ def test_ratings_are_taken_unless_they_are_not_wanted() -> None:
         ("{when: c}", "says nothing of what follows"),
         ("{category: c, terms: [a], use: nowhere}", 'unknown route "nowhere", expected chat or care'),
         ("{category: c, terms: [a], use: chat}", "is this route itself"),
+        ("{moderation: nowhere}", 'unknown route "nowhere", expected chat or care'),
+        ("{moderation: b/omni}", 'unknown "b/omni", expected a route, chat or care, or a model of a backend, a'),
+        ("{moderation: a/}", 'unknown "a/"'),
         ("{category: c, terms: [a], use: care, action: flag}", "expected either `use` or `action` and `resources`"),
         ("{category: c, terms: [a], resources: x, action: refuse}", "found refuse, expected flag"),
         ("{category: c, terms: [a], above: 50%}", "is not used: there is no `moderation`"),
@@ -108,9 +111,17 @@ def test_a_rule_that_cannot_be_meant_is_told(rule: str, told: str) -> None:
     assert told in str(found)
 
 
-@pytest.mark.parametrize("rule", ["{category: c, terms: [a], use: care}", "{moderation: care}"])
-def test_an_answer_is_neither_sent_elsewhere_nor_moderated(rule: str) -> None:
-    assert "stands only under `input`" in str(read(f"screen: {{output: [{rule}]}}"))
+def test_an_answer_is_not_sent_elsewhere() -> None:
+    assert "stands only under `input`" in str(read("screen: {output: [{category: c, terms: [a], use: care}]}"))
+
+
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_a_moderation_is_a_route_or_a_model_of_a_backend(side: str) -> None:
+    config = good(f"screen: {{{side}: [{{moderation: care}}, {{moderation: a/omni}}], wait: 3s}}")
+    screen = config.routes["chat"].screen
+    assert screen is not None and screen.wait == 3.0
+    assert [rule.moderation for rule in getattr(screen, side)] == ["care", "a/omni"]
+    assert config.moderations == ("a/omni",)
 
 
 @pytest.mark.parametrize(

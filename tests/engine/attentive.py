@@ -31,7 +31,7 @@ class Attentive(Stage):
         super().__init__()
         self.config = config
         self.roads = Builder(config, {}, self.gates, rings=self.rings).roads()
-        self.engine.attention.find = self.roads.find
+        self.engine.attention.find = self.roads.within
 
     def say(self, text: str, *, stream: bool = False, **more: Any) -> Asked:
         """A user's message, sent."""

@@ -29,7 +29,7 @@ def test_its_configuration_is_one() -> None:
     config = load(yaml.safe_dump(whole), {}, "routes.yaml", lambda path: "")
     assert isinstance(config, Config), str(config)
     screen = config.routes["chat"].screen
-    assert screen is not None and len(screen.input) == 5 and len(screen.output) == 1
+    assert screen is not None and len(screen.input) == 5 and len(screen.output) == 2
 
 
 def told(name: str) -> list[tuple[bool, bool]]:

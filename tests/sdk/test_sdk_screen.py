@@ -19,7 +19,7 @@ from openai import OpenAI
 
 from tests.sdk.serving import Serving, serving
 from tests.upstream import InThread, Request, Upstream, in_thread
-from tests.upstream_answers import chat_ok, stream_ok
+from tests.upstream_answers import chat_ok, dumps, plain, stream_ok
 from tests.upstream_steps import Behaviour
 
 KEYS = {"ann": "sk-of-ann", "bob": "sk-of-bob"}
@@ -40,20 +40,32 @@ routes:
     targets: [up/bad]
     screen:
       output: [{{category: weapons, terms: [pipe bomb]}}]
+  judged:
+    targets: [up/grim]
+    screen: {{output: [{{moderation: up/guard}}]}}
+  kind:
+    targets: [up/plain]
+    screen: {{output: [{{moderation: up/guard}}]}}
   again:
     targets: [up/refuses, up/plain]
     quality: {{retry_low_quality: true, min_quality: 80%}}
   moderation: {{targets: [up/omni]}}
 """
 GOOD = "The sky is blue because air scatters blue light more than red light."
+GRIM = ["It is ", "a grim ", "world."]
 BAD = ["Take ", "a ", "pi", "pe", " bo", "mb", " and", " then"]
 REFUSED = "I'm sorry, but I can't help with that."
 ASKED = "Why is the sky blue?"
 
 
 def play(request: Request, n: int) -> Behaviour:
-    """By the model: `bad` says what it should not, `refuses` says no, all others answer well."""
-    words = {"bad": BAD, "refuses": [REFUSED]}.get(request.json["model"], [GOOD])
+    """By the model: `bad` and `grim` say what they should not, `refuses` says no, `guard` flags what is grim, all
+    others answer well."""
+    if request.json["model"] == "guard":
+        flagged = "grim" in request.json["input"]
+        result = {"flagged": flagged, "categories": {"grim": flagged}, "category_scores": {"grim": float(flagged)}}
+        return plain(dumps({"id": "modr-1", "model": "guard", "results": [result]}))
+    words = {"bad": BAD, "grim": GRIM, "refuses": [REFUSED]}.get(request.json["model"], [GOOD])
     return stream_ok(words) if request.json.get("stream") else chat_ok("".join(words))
 
 
@@ -176,6 +188,68 @@ def test_wayline_why_tells_what_was_found_by_which_rule(screened: Screened, sdk:
     raw = sdk.chat.completions.with_raw_response.create(model="chat", messages=said("It is hopeless"))
     told = screened.server.wayline("why", raw.headers["x-request-id"], "--config", str(screened.server.config))
     assert "screen: input: rule crisis: crisis, high: flag" in told
+
+
+# A moderation of answers ------------------------------------------------------------------------------------------
+
+
+def test_a_moderation_withholds_a_whole_answer_in_every_way_in(screened: Screened, sdk: OpenAI) -> None:
+    raw = sdk.chat.completions.with_raw_response.create(model="judged", messages=said("Hi"))
+    (choice,) = raw.parse().choices
+    assert (choice.finish_reason, choice.message.content) == ("content_filter", None)
+    assert choice.message.refusal == "The answer was withheld by the screen of this route (grim)."
+    assert raw.headers["x-wayline-screened"] == "grim"
+    assert sdk.completions.create(model="judged", prompt="Hi").choices[0].finish_reason == "content_filter"
+    response = sdk.responses.create(model="judged", input="Hi")
+    assert response.incomplete_details is not None and response.incomplete_details.reason == "content_filter"
+    base = screened.server.base_url.removesuffix("/v1")
+    with Anthropic(base_url=base, api_key=KEYS["ann"], max_retries=0) as claude:
+        message = claude.messages.create(model="judged", max_tokens=50, messages=said("Hi"))
+    assert message.stop_reason == "refusal" and "world" not in message.to_json()
+
+
+def test_a_moderation_withholds_a_stream_in_every_way_in(screened: Screened, sdk: OpenAI) -> None:
+    with sdk.chat.completions.create(model="judged", messages=said("Hi"), stream=True) as stream:
+        chunks = list(stream)
+    assert not "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+    assert chunks[-1].choices[0].finish_reason == "content_filter"
+    base = screened.server.base_url.removesuffix("/v1")
+    claude = Anthropic(base_url=base, api_key=KEYS["ann"], max_retries=0)
+    with claude, claude.messages.stream(model="judged", max_tokens=50, messages=said("Hi")) as told:
+        message = told.get_final_message()
+    assert message.stop_reason == "refusal" and "world" not in message.to_json()
+    with sdk.responses.create(model="judged", input="Hi", stream=True) as events:
+        last = list(events)[-1]
+    assert last.type == "response.incomplete"
+    with sdk.completions.create(model="judged", prompt="Hi", stream=True) as pieces:
+        assert list(pieces)[-1].choices[0].finish_reason == "content_filter"
+
+
+def test_what_a_moderation_finds_good_arrives_as_it_is(sdk: OpenAI) -> None:
+    assert sdk.chat.completions.create(model="kind", messages=said("Hi")).choices[0].message.content == GOOD
+    with sdk.chat.completions.create(
+        model="kind", messages=said("Hi"), stream=True, stream_options={"include_usage": True}
+    ) as stream:
+        chunks = list(stream)
+    assert "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices) == GOOD
+    assert chunks[-1].usage is not None
+
+
+def test_what_a_moderation_found_is_counted_and_told_and_its_question_is_on_record(
+    screened: Screened, sdk: OpenAI
+) -> None:
+    labels = {"route": "judged", "side": "output", "rule": "up/guard", "category": "grim", "action": "refuse"}
+    before = screened.server.metric("wayline_screened_total", **labels)
+    raw = sdk.chat.completions.with_raw_response.create(model="judged", messages=said("Hi"))
+    assert screened.server.metric("wayline_screened_total", **labels) == before + 1
+    id_, config = raw.headers["x-request-id"], str(screened.server.config)
+    told = screened.server.wayline("why", id_, "--config", config)
+    assert "screen: output: rule up/guard: grim, high: refuse" in told
+    asked = screened.server.wayline("why", f"{id_}-screen-output", "--config", config)
+    assert "up/guard" in asked and "moderations" in asked
+    assert "a grim world" not in json.dumps(screened.server.log())
+    with pytest.raises(openai.NotFoundError):
+        sdk.chat.completions.create(model="up/guard", messages=said("a moderation is no way in"))
 
 
 # Quality ----------------------------------------------------------------------------------------------------------

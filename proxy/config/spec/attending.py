@@ -6,7 +6,7 @@ from proxy.config.spec.numbers import Dollars, Duration, Share, Whole
 from proxy.config.spec.scalars import Choice, Flag, Off, Text
 from proxy.config.spec.shapes import Either, Key, ListOf, Table
 from proxy.core.quality.policy import Feedback, Quality
-from proxy.core.screen.rule import ACTIONS, DELAY, HOLD, SEVERITIES
+from proxy.core.screen.rule import ACTIONS, DELAY, HOLD, SEVERITIES, WAIT
 
 _Q = Quality()
 _F = Feedback()
@@ -32,12 +32,16 @@ RULE = Table(
             "Regular expressions of RE2, whose time is linear (`pip install 'wayline[screen]'`). Case makes no "
             "difference unless they say (?-i).",
         ),
-        Key("moderation", _ROUTE, "Of `input`: a route that is asked at /v1/moderations."),
+        Key(
+            "moderation",
+            Text("a route's name, or backend/model", r"^[!-~]{1,128}$"),
+            "A route, or a target, that is asked at /v1/moderations.",
+        ),
         Key("above", Share(), "Score from which a moderation's category counts; without it where it is flagged."),
         Key(
             "unavailable",
             Choice(("refuse", "pass")),
-            "Where the moderation does not answer: 503, or nothing was found.",
+            "Where the moderation does not answer: a request gets a 503, an answer is withheld; or nothing was found.",
             "refuse",
         ),
         Key("when", _CATEGORY, "It looks for nothing, but says what follows this category, whoever found it."),
@@ -67,7 +71,13 @@ SCREEN = Table(
             "certain. For terms only what may be the beginning of one is held.",
             HOLD,
         ),
-        Key("delay", Duration(), "Nothing is held back for longer.", DELAY),
+        Key("delay", Duration(), "For terms and patterns nothing is held back for longer.", DELAY),
+        Key(
+            "wait",
+            Duration(),
+            "A moderation that takes longer does not answer. What it has not judged of a stream is held back.",
+            WAIT,
+        ),
     ),
 )
 QUALITY = Table(

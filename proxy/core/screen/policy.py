@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from proxy.core.screen.patterns import Pattern, compiled
 from proxy.core.screen.patterns import found as found_by_pattern
-from proxy.core.screen.rule import DELAY, HOLD, Finding, Rule
+from proxy.core.screen.rule import DELAY, HOLD, WAIT, Finding, Rule
 from proxy.core.screen.terms import Term, Terms, term_of
 
 
@@ -73,7 +73,9 @@ class Screen:
     hold: int = HOLD
     """Characters at the end of a stream that are held back for `patterns`: the longest that they find for certain."""
     delay: float = DELAY
-    """Seconds that anything is held back, at most."""
+    """Seconds that anything is held back for terms and patterns, at most."""
+    wait: float = WAIT
+    """Seconds that a moderation may take."""
     asked: Side = field(init=False, compare=False, repr=False)
     answered: Side = field(init=False, compare=False, repr=False)
 

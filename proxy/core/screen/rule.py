@@ -9,6 +9,7 @@ SEVERITIES = ("low", "medium", "high")
 ACTIONS = ("refuse", "flag")
 HOLD = 64
 DELAY = 0.2
+WAIT = 10.0
 
 
 class Rule(NamedTuple):
@@ -21,7 +22,7 @@ class Rule(NamedTuple):
     terms: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
     moderation: str = ""
-    """A route that is asked at `/v1/moderations`."""
+    """A route, or a target, that is asked at `/v1/moderations`."""
     above: float | None = None
     """Score of a moderation's category from which it counts; `None`: where the moderation flags it."""
     unavailable: str = "refuse"
@@ -36,7 +37,8 @@ class Rule(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """Something was found: never what, only by which rule. `action`: refuse, flag or use."""
+    """Something was found: never what, only by which rule. `action`: refuse, flag or use; or unavailable:
+    nobody could say."""
 
     rule: str
     category: str

@@ -12,8 +12,10 @@ SCREENED = frozenset({"user", "tool", "function"})
 before: both may speak of a thing in order to prevent it."""
 _SAID = ("content", "refusal", "reasoning_content", "reasoning")
 
-Piece = tuple[tuple[int, str], str]
-"""(choice, which of its texts), and what was added to that."""
+Key = tuple[int, str]
+"""(choice, which of its texts)"""
+Piece = tuple[Key, str]
+"""What was added to which text."""
 
 
 def asked(body: Mapping[str, Any], roles: frozenset[str] = SCREENED) -> Iterator[str]:
