@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
 from tests.sdk.serving import Serving, serving
 from tests.upstream import Request, Upstream, in_thread
@@ -77,6 +78,7 @@ def until(true: Callable[[], bool], within: float = 30.0) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_scores_survive_a_restart_and_alerts_are_told_once(tmp_path: Path) -> None:
     there = There()
     with in_thread(Upstream(there)) as upstream:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 
+import pytest
+
 from bench import process
 
 
+@pytest.mark.slow
 def test_each_row_is_answered_and_told_beside_order() -> None:
     done = subprocess.run(
         process.python("-m", "bench.choosing", "--rounds", "2", "--warm", "20", "--only", "4 targets"),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 
+import pytest
+
 from bench import process
 
 
+@pytest.mark.slow
 def test_a_server_with_more_on_is_measured_beside_one_in_order() -> None:
     done = subprocess.run(
         process.python("-m", "bench.everything", "--rounds", "1", "--seconds", "0.2", "--only", "a key with"),

@@ -43,6 +43,7 @@ def asked(serving: Serving, id_: str, *, stream: bool) -> Answer:
     )
 
 
+@pytest.mark.slow
 def test_after_kill_9_every_answer_that_a_client_saw_is_on_record(tmp_path: Path, config: str) -> None:
     seen = []
     for n in range(3):
