@@ -17,6 +17,7 @@ from proxy.config.values import Backend
 from proxy.core.chat import ChatRequest
 from proxy.core.dialect import Prepared
 from proxy.core.route import Target
+from tests.examples import many
 
 HERE = Path(__file__).parent / "fixtures"
 SCHEMA = orjson.loads((HERE / "anthropic-schema.json").read_bytes())
@@ -154,7 +155,7 @@ def translated(body: dict[str, Any], model: str) -> Any:
 
 
 @given(body=BODIES, model=st.sampled_from(MODELS))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 def test_any_request_of_openais_schema_is_one_of_anthropics(body: dict[str, Any], model: str) -> None:
     before = orjson.dumps(body)
     sent = translated(body, model)

@@ -107,7 +107,7 @@ def run(route: Route, events: list[m.Event]) -> tuple[m.State, Trace]:
     return state, trace
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=many(400))
 @given(ROUTES, EVENTS)
 def test_sends_are_bounded_by_targets_attempts_retries_hedges_and_ways(route: Route, events: list[m.Event]) -> None:
     """And by the keys that a backend has besides the first one."""
@@ -131,7 +131,7 @@ def test_each_attempt_has_exactly_one_outcome_and_a_request_exactly_one_finish(
     assert len(trace.finishes) == (state.phase is m.Phase.OVER)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=many(400))
 @given(ROUTES, EVENTS)
 def test_only_one_attempts_content_begins_an_answer_and_only_continuations_add_to_it(
     route: Route, events: list[m.Event]
@@ -143,7 +143,7 @@ def test_only_one_attempts_content_begins_an_answer_and_only_continuations_add_t
     assert len(trace.committed) <= 1 + route.max_continuations
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=many(300))
 @given(ROUTES, EVENTS)
 def test_the_losers_of_a_race_are_aborted_and_cancelled(route: Route, events: list[m.Event]) -> None:
     state, trace = run(route, events)
@@ -154,7 +154,7 @@ def test_the_losers_of_a_race_are_aborted_and_cancelled(route: Route, events: li
             assert number in trace.aborted
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=many(300))
 @given(ROUTES, EVENTS)
 def test_whatever_happened_the_client_leaving_ends_it_and_aborts_all_that_is_live(
     route: Route, events: list[m.Event]
@@ -169,7 +169,7 @@ def test_whatever_happened_the_client_leaving_ends_it_and_aborts_all_that_is_liv
     assert isinstance(commands[-1], m.Vanish)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=many(300))
 @given(ROUTES, EVENTS)
 def test_once_content_was_sent_the_client_is_never_refused(route: Route, events: list[m.Event]) -> None:
     _, trace = run(route, events)
@@ -181,7 +181,7 @@ def begun(route: Route) -> m.State:
     return m.step(m.State(route, route.targets), m.Begin())[0]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=many(200))
 @given(FAILURES, st.floats(0, 700), st.floats(0, 0.99))
 def test_a_wait_at_the_same_target_never_passes_the_deadline_nor_the_patience(
     failure: Failure, left: float, jitter: float

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from proxy.core.call import Headers
 from proxy.core.limits import LEAST, foretells, used_up, wait_ahead
 from proxy.core.moments import CAP
+from tests.examples import many
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 
@@ -109,7 +110,7 @@ PIECES = st.sampled_from([b'"', b";", b"=", b",", b"r=0", b"t=9", b"0", b"1e999"
 VALUES = st.binary(max_size=40) | st.lists(PIECES, max_size=40).map(b"".join) | st.sampled_from([b"0", b"60s"])
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=many(500))
 @given(st.lists(st.tuples(NAMES | st.binary(max_size=20), VALUES), max_size=12), st.floats(0, 1e10))
 def test_any_bytes_at_all_are_a_bounded_wait_or_none(headers: Headers, now: float) -> None:
     wait = wait_ahead(headers, now)

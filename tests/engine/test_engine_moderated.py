@@ -18,6 +18,7 @@ from proxy.engine import moderating, sieve
 from proxy.engine.exchange import Exchange
 from tests.engine.attentive import Attentive, moderated, reasons, told
 from tests.engine.stage import DONE, Asked, Flight, answer, finish, until, word
+from tests.examples import many
 
 ASKS = {"moderation": "moderation"}
 GOOD, BAD = moderated(violence=False), moderated(violence=True)
@@ -441,7 +442,7 @@ def test_a_target_can_be_the_moderation_though_no_caller_can_name_it() -> None:
     run(story)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=many(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text("ab ", max_size=30), st.lists(st.tuples(st.integers(1, 4), st.booleans()), max_size=20), st.booleans())
 def test_whenever_verdicts_come_no_flagged_word_goes_out_and_no_other_is_lost(
     at_once: pytest.MonkeyPatch, text: str, steps: list[tuple[int, bool]], breaks: bool

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from proxy.core.chat import ChatRequest
 from proxy.inbound.responses import Responses
 from proxy.inbound.way import Wrong
+from tests.examples import many
 from tests.inbound.sequence import check, chunk, request, streamed, wrong
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
@@ -339,7 +340,7 @@ NAMES = [
 ]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=many(120), deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), JSON | ITEM | st.lists(ITEM, max_size=4), max_size=5))
 def test_whatever_it_is_given_it_is_a_request_or_says_what_is_wrong(body: dict[str, Any]) -> None:
     given_ = {"model": "m", "input": "x", **body}

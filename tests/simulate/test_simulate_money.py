@@ -210,6 +210,7 @@ def test_no_budget_is_ever_overspent_and_the_same_comes_of_it_each_time(
     assert through(Log(log.rows), tmp_path, route, more, backends) == found
 
 
+@pytest.mark.slow
 def test_budgets_and_limits_of_a_hundred_thousand_requests_take_less_than_twenty_seconds_too(tmp_path: Path) -> None:
     """Of one processor; here a tenth of them."""
     log = Log()

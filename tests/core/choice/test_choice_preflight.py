@@ -21,6 +21,7 @@ from proxy.core.health import Health
 from proxy.core.route import Route, Unsupported
 from proxy.core.tokens import of_request
 from tests.core.choice.choices import asked, chosen, names, route, target
+from tests.examples import many
 
 SMALL = target("a/small", Ability(context=8192))
 LARGE = target("b/large", Ability(context=128_000))
@@ -233,7 +234,7 @@ abilities = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(200), deadline=None)
 @given(st.lists(abilities, min_size=1, max_size=3), bodies)
 def test_what_the_quick_look_calls_plain_is_left_out_nowhere(known: list[Ability], body: dict[str, Any]) -> None:
     import json
@@ -246,7 +247,7 @@ def test_what_the_quick_look_calls_plain_is_left_out_nowhere(known: list[Ability
         assert (names(choice), choice.left_out, choice.behind) == ([one.name for one in targets], (), ())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=many(300), deadline=None)
 @given(bodies)
 def test_a_quick_count_of_a_plain_text_is_the_same_as_the_full_one(body: dict[str, Any]) -> None:
     quick = plain_facts(body)
@@ -257,7 +258,7 @@ def test_a_quick_count_of_a_plain_text_is_the_same_as_the_full_one(body: dict[st
         assert facts_of(body) == Facts(*quick)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(200), deadline=None)
 @given(st.integers(0, 10**9))
 def test_about_as_many_is_never_more_than_3_percent_away(tokens: int) -> None:
     assert abs(about(tokens) - tokens) <= tokens * 0.032
@@ -273,7 +274,7 @@ json_values = st.recursive(
 MEMBERS = ("messages", "tools", "functions", "response_format", "reasoning", "modalities", "input", "n", "max_tokens")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=many(500), deadline=None)
 @given(st.dictionaries(st.sampled_from(MEMBERS), json_values, max_size=4), st.booleans())
 def test_any_json_has_facts(body: dict[str, Any], chat: bool) -> None:
     facts = facts_of(body, chat=chat)
@@ -296,7 +297,7 @@ def test_where_nothing_is_known_there_is_nothing_to_look_at() -> None:
     assert look([UNKNOWN, UNKNOWN]) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(200), deadline=None)
 @given(st.integers(1, 10**6), st.none() | st.integers(1, 10**6), some)
 def test_unknown_abilities_leave_no_target_out(size: int, output: int | None, needs: set[str]) -> None:
     request = Asked(Facts(size, output, frozenset(needs)))

@@ -17,6 +17,7 @@ from proxy.core.choice.rules import Asked, holds, priority_of
 from proxy.core.choice.wish import Wish
 from proxy.core.route import Route
 from tests.core.choice.choices import asked, chosen, names, route, target
+from tests.examples import many
 
 INF = float("inf")
 ASKED = Asked(
@@ -172,7 +173,7 @@ def request(draw: Any) -> tuple[Asked, int]:
     return Asked(facts, wish, draw(some), headers), draw(st.integers(0, 23))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=many(400), deadline=None)
 @given(whens, whens, st.data())
 def test_what_is_called_unreachable_or_contradictory_never_holds(one: When, other: When, data: st.DataObject) -> None:
     what, hour = request(data.draw)
@@ -182,7 +183,7 @@ def test_what_is_called_unreachable_or_contradictory_never_holds(one: When, othe
         assert holds(one, what, hour)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=many(400), deadline=None)
 @given(st.lists(whens, min_size=2, max_size=5), whens, st.data())
 def test_what_several_are_said_to_cover_they_do(several: list[When], other: When, data: st.DataObject) -> None:
     what, hour = request(data.draw)
