@@ -112,16 +112,15 @@ def of_plain(messages: object) -> int | None:
     if type(messages) is not list:
         return None
     total = _BEGINNING + _PER_MESSAGE * len(messages)
-    for message in messages:
-        if type(message) is not dict or len(message) != 2:
-            return None
-        one, other = message.values()
-        if type(one) is not str or type(other) is not str:
-            return None
-        if one.isascii() and other.isascii():
-            total += (len(one) + _ROUNDS) // CHARS_PER_TOKEN + (len(other) + _ROUNDS) // CHARS_PER_TOKEN
-        else:
-            total += of_text(one) + of_text(other)
+    try:
+        for message in messages:
+            one, other = message.values()
+            if one.isascii() and other.isascii():
+                total += (len(one) + _ROUNDS) // CHARS_PER_TOKEN + (len(other) + _ROUNDS) // CHARS_PER_TOKEN
+            else:
+                total += of_text(one) + of_text(other)
+    except (AttributeError, ValueError):  # JSON knows nothing else that has these methods: to ask first takes longer
+        return None
     return total
 
 

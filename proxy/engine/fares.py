@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from proxy.core.chat import ChatRequest
 from proxy.core.failure import Failure
 from proxy.core.money.account import Account, Standing
-from proxy.core.money.bound import Asked, Rates, rates_of, unsaid
+from proxy.core.money.bound import BYTES_PER_TOKEN, LONG, Rates, rates_of, unsaid
 from proxy.core.money.budget import Budget, Owned
 from proxy.core.relay import Request
 from proxy.core.route import Target
@@ -22,7 +23,8 @@ class Passed(NamedTuple):
     percent: int
 
 
-class Fare(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Fare:
     """What holds for requests of one key, route and tags at one target, and what it charges."""
 
     idle: bool
@@ -32,15 +34,16 @@ class Fare(NamedTuple):
     """For each request by itself."""
     target: Target
     rates: Rates | None
+    short: int = -1
+    """Bytes of a request that is nothing but texts, up to which it costs what follows; a longer one has to be looked at
+    more closely."""
     input: int = 0
     output: int = 0
     """Parts of a dollar a token."""
-    most: int = -1
-    """Tokens of a single answer, where the request names a bound too; -1: it has to be looked at more closely."""
+    most: int = 0
+    """Tokens of its answer, where the request names a bound too."""
     unsaid: int = -1
-    """The same where it names none."""
-    beyond: int = 0
-    """Likewise, for more tokens of input than this."""
+    """Parts of a dollar for its answer, where it names none; -1: it has to be looked at more closely."""
 
 
 Taken = tuple[int, tuple[Account, ...], float]
@@ -60,25 +63,19 @@ class Spending:
     others: dict[int, Taken] | None = None
     """Further attempts that are under way with it: most exchanges never have any."""
     spent = 0
-    reserved = 0
     stopped: Failure | None = None
     """It goes nowhere any more."""
     near: Failure | None = None
     """It goes to targets on this machine only."""
 
-    def __init__(self, asked: Asked, request: Request) -> None:
-        self.asked = asked
-        self.request = request
-
     @property
-    def word(self) -> str:
-        """What the length of an answer is called in the API in which it came."""
-        native = self.request.native if isinstance(self.request, ChatRequest) else None
-        return "max_output_tokens" if native is not None and native.api == "responses" else "max_tokens"
+    def reserved(self) -> int:
+        """For all attempts that are under way."""
+        first = self.taken[0] if self.number else 0
+        return first + sum(taken[0] for taken in (self.others or {}).values())
 
     def take(self, number: int, taken: Taken) -> None:
         """For an attempt that is sent."""
-        self.reserved += taken[0]
         if not self.number:
             self.number, self.taken = number, taken
         elif self.others is None:
@@ -94,6 +91,12 @@ class Spending:
         return None if self.others is None else self.others.pop(number, None)
 
 
+def word_of(request: Request) -> str:
+    """What the length of an answer is called in the API in which it came."""
+    native = request.native if isinstance(request, ChatRequest) else None
+    return "max_output_tokens" if native is not None and native.api == "responses" else "max_tokens"
+
+
 def fare_of(holding: Holding, target: Target, *, ask: bool) -> Fare:
     """At a target for which these budgets hold. `ask` as in `Terms`."""
     accounts, each = holding
@@ -102,6 +105,7 @@ def fare_of(holding: Holding, target: Target, *, ask: bool) -> Fare:
         return Fare(True, accounts, each, target, rates)
     if rates is None or rates.most is None:
         return Fare(False, accounts, each, target, rates)
+    short = min(LONG, (rates.beyond + 1) * BYTES_PER_TOKEN - 1)
     without = unsaid(rates, ask=ask)
-    told = -1 if without is None else without
-    return Fare(False, accounts, each, target, rates, rates.input, rates.output, rates.most, told, rates.beyond)
+    told = -1 if without is None else without * rates.output
+    return Fare(False, accounts, each, target, rates, short, rates.input, rates.output, rates.most, told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from time import time
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,12 @@ from proxy.core.money.afford import (
     too_little,
     without_bound,
 )
-from proxy.core.money.bound import asked_of
+from proxy.core.money.bound import BYTES_PER_TOKEN, asked_of
 from proxy.core.money.budget import NO_TERMS, UNIT, Budget, Owned, Per, Scope, Terms, period
 from proxy.core.outcome import Outcome
 from proxy.core.route import Target
 from proxy.core.tokens import of_chars
-from proxy.engine.fares import Fare, Holding, Passed, Spending, fare_of
+from proxy.engine.fares import Fare, Holding, Passed, Spending, fare_of, word_of
 from proxy.engine.till import Till
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 MOST_FOUND = 50_000
 """Combinations of key, route, backend and tags of which it is kept which budgets hold for them."""
+_PARTS = Decimal(UNIT)
 
 
 class Purses:
@@ -96,28 +98,45 @@ class Purses:
         fare = self._fares.get(at)
         if fare is None:
             fare = self._find(at, target)
-        idle, _, _, _, _, inward, outward, most_out, without, beyond = fare
         held = exchange.spending
         if held is None:
-            if idle:
+            if fare.idle:
                 return None
-            text = exchange.text
-            if text is UNSEEN:
-                text = exchange.text = text_of(exchange.request)
-            held = exchange.spending = Spending(asked_of(exchange.request, text), exchange.request)
+            held = exchange.spending = Spending()
         else:
             stopped = held.stopped or (None if target.local else held.near)
-            if idle or stopped is not None:
+            if fare.idle or stopped is not None:
                 return stopped
-        tokens, output, answers, speaks, _, unusual = held.asked
-        output = without if output is None else output if output < most_out else most_out
-        if output < 0 or tokens > beyond or number != 1 or answers != 1 or unusual or not speaks:
-            amount = self._closely(exchange, held, fare, number)
-        else:
-            amount = tokens * inward + output * outward
-        return self._hold(held, fare, amount, number) if isinstance(amount, int) else amount
+        request, text = exchange.request, exchange.text
+        if text is UNSEEN:
+            text = exchange.text = text_of(request)
+        length = len(request.raw)
+        if text is None or length > fare.short or number != 1:
+            return self._hold_closely(exchange, held, fare, number)
+        output = text[1]
+        if output is None:
+            without = fare.unsaid
+            if without < 0:
+                return self._hold_closely(exchange, held, fare, number)
+            return self._hold(exchange, held, fare, length // BYTES_PER_TOKEN * fare.input + without, number)
+        if "max_completion_tokens" in request.body:
+            return self._hold_closely(exchange, held, fare, number)
+        output = min(output, fare.most)
+        return self._hold(exchange, held, fare, length // BYTES_PER_TOKEN * fare.input + output * fare.output, number)
 
-    def _hold(self, held: Spending, fare: Fare, amount: int, number: int) -> Failure | None:
+    def _hold_closely(self, exchange: Exchange, held: Spending, fare: Fare, number: int) -> Failure | None:
+        """What an attempt may cost that is not a usual one; or why it is not sent there."""
+        more = 0 if number == 1 or exchange.story is None else of_chars(len(exchange.story.text))
+        buyer = self._buyer(exchange)
+        need = need_of(buyer, fare.target, fare.rates, more)
+        if need.amount is not None:
+            return self._hold(exchange, held, fare, need.amount, number)
+        now = time()
+        stands = self._standings(fare.accounts)
+        stands += [Standing(owned, budget, held.spent, held.reserved, now, now) for owned, budget in fare.each]
+        return self._follow(held, without_bound(buyer, need.rates, fare.target.name, stands, now))
+
+    def _hold(self, exchange: Exchange, held: Spending, fare: Fare, amount: int, number: int) -> Failure | None:
         accounts, till = fare.accounts, self._till
         now = time()
         if now > self._now:
@@ -127,7 +146,7 @@ class Purses:
         for owned, budget in fare.each:
             if held.spent + held.reserved + amount > budget.amount:
                 stands = Standing(owned, budget, held.spent, held.reserved, now, now)
-                return self._too_little(held, stands, fare, amount)
+                return self._too_little(exchange, held, stands, fare, amount)
         if till is None:
             short = reserve(accounts, amount, now)
         else:
@@ -135,11 +154,11 @@ class Purses:
             short = reserve(accounts, amount, now)
             till.store(accounts)
         if short is not None:
-            return self._too_little(held, short.stands(now), fare, amount)
+            return self._too_little(exchange, held, short.stands(now), fare, amount)
         if held.number:
             held.take(number, (amount, accounts, now))
         else:
-            held.number, held.taken, held.reserved = number, (amount, accounts, now), held.reserved + amount
+            held.number, held.taken = number, (amount, accounts, now)
         return None
 
     def settle(self, exchange: Exchange, number: int, outcome: Outcome) -> None:
@@ -154,8 +173,7 @@ class Purses:
             held.number = 0
         amount, accounts, at = taken
         cost = outcome.cost
-        paid = int(cost * UNIT) if cost is not None else amount if outcome.maybe_billed else 0
-        held.reserved -= amount
+        paid = int(cost * _PARTS) if cost is not None else amount if outcome.maybe_billed else 0
         held.spent += paid
         if self._till is not None:
             self._settle(accounts, amount, paid, at)
@@ -224,24 +242,14 @@ class Purses:
         self._store(accounts)
         return found
 
-    def _closely(self, exchange: Exchange, held: Spending, fare: Fare, number: int) -> int | Failure:
-        """What an attempt may cost that is not a usual one; or why it is not sent there."""
-        more = 0 if number == 1 or exchange.story is None else of_chars(len(exchange.story.text))
-        buyer = self._buyer(held)
-        need = need_of(buyer, fare.target, fare.rates, more)
-        if need.amount is not None:
-            return need.amount
-        now = time()
-        stands = self._standings(fare.accounts)
-        stands += [Standing(owned, budget, held.spent, held.reserved, now, now) for owned, budget in fare.each]
-        return self._follow(held, without_bound(buyer, need.rates, fare.target.name, stands, now))
+    def _too_little(self, exchange: Exchange, held: Spending, stands: Standing, fare: Fare, amount: int) -> Failure:
+        buyer = self._buyer(exchange)
+        need = Need(amount, rates_for(buyer.asked, fare.target, fare.rates))
+        return self._follow(held, too_little(buyer, need, fare.target.name, stands, self._now))
 
-    def _too_little(self, held: Spending, stands: Standing, fare: Fare, amount: int) -> Failure:
-        need = Need(amount, rates_for(held.asked, fare.target, fare.rates))
-        return self._follow(held, too_little(self._buyer(held), need, fare.target.name, stands, self._now))
-
-    def _buyer(self, held: Spending) -> Buyer:
-        return Buyer(held.asked, self._terms.ask, held.word)
+    def _buyer(self, exchange: Exchange) -> Buyer:
+        request = exchange.request
+        return Buyer(asked_of(request, exchange.text), self._terms.ask, word_of(request))
 
     @staticmethod
     def _follow(held: Spending, short: Short) -> Failure:

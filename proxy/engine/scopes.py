@@ -273,10 +273,14 @@ class Held:
 
 def takes(exchange: Exchange, usual: float) -> int:
     """What a request may take: `tokens_of` it."""
+    request = exchange.request
+    length = len(request.raw)
+    if 0 < length <= SHORT and type(request) is ChatRequest and _SAY.isdisjoint(request.body):
+        return (length + 3) // 4 + int(usual)  # whatever else is in it
     text = exchange.text
     if text is UNSEEN:
-        text = exchange.text = text_of(exchange.request)
-    return tokens_of(exchange.request, usual, text)
+        text = exchange.text = text_of(request)
+    return tokens_of(request, usual, text)
 
 
 def tokens_of(request: ChatRequest | EmbedRequest | RelayRequest, usual: float, text: Text | None) -> int:

@@ -36,7 +36,7 @@ def test_the_look_changes_no_estimate(messages: list[dict[str, str]], lengths: d
     text = text_of(request)
     assert text is not None
     facts = facts_of(request.body)
-    assert (text.input, text.output) == (facts.input, facts.output)
+    assert text == (facts.input, facts.output)
     assert tokens_of(request, 500.0, text) == tokens_of(request, 500.0, None)
     assert asked_of(request, text) == asked_of(request, None)
 

@@ -30,6 +30,8 @@ MATTERS = frozenset({"input", *(name for names in _MEMBERS.values() for name in 
 """Members without which a body is a text, and maybe pictures and the like within its messages."""
 APART = frozenset({"modalities", "audio", "service_tier", "cache_control"})
 """Members with which some tokens are charged at prices of their own."""
+_MORE = MATTERS | APART
+"""Members of a request that may be more than texts."""
 _NONE: frozenset[str] = frozenset()
 _EXACT = 32
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
@@ -59,15 +61,10 @@ class Facts(NamedTuple):
         return self.counted[0][1] if self.counted else self.input
 
 
-class Text(NamedTuple):
-    """Of a chat request that is nothing but texts, what all who estimate something of it have in common. Tokens."""
-
-    input: int
-    output: int | None
-    """As in `Facts`."""
-
-
-UNSEEN = Text(-1, None)
+Text = tuple[int, int | None]
+"""Of a chat request that is nothing but texts, what all who estimate something of it have in common: tokens of input
+and of the answer, as in `Facts`. (A tuple without names is taken apart in a third of the time.)"""
+UNSEEN: Text = (-1, None)
 """Nobody has looked yet."""
 
 
@@ -75,7 +72,11 @@ def text_of(request: Request) -> Text | None:
     """`None`: it is more than that, or came in another API."""
     if type(request) is not ChatRequest or request.native is not None:
         return None
-    return plain_facts(request.body) if APART.isdisjoint(request.body) else None
+    body = request.body
+    if not _MORE.isdisjoint(body):
+        return None
+    tokens = of_plain(body.get("messages"))
+    return None if tokens is None else (tokens, None if LENGTHS.isdisjoint(body) else output_of(body))
 
 
 def rounded(facts: Facts) -> Facts:
@@ -102,7 +103,7 @@ def plain_facts(body: Mapping[str, Any]) -> Text | None:
     if not MATTERS.isdisjoint(body):
         return None
     tokens = of_plain(body.get("messages"))
-    return None if tokens is None else _new(Text, (tokens, None if LENGTHS.isdisjoint(body) else output_of(body)))
+    return None if tokens is None else (tokens, None if LENGTHS.isdisjoint(body) else output_of(body))
 
 
 def about(tokens: int) -> int:

@@ -100,10 +100,14 @@ def reserve(accounts: Iterable[Account], amount: int, now: float) -> Account | N
     for account in accounts:
         if now >= account.ends:
             account.roll(now)
-        if account.spent + account.reserved + amount > account.amount:
+        reserved = account.reserved + amount
+        if account.spent + reserved > account.amount:
+            for before in accounts:
+                if before is account:
+                    break
+                before.reserved -= amount
             return account
-    for account in accounts:
-        account.reserved += amount
+        account.reserved = reserved
     return None
 
 
@@ -113,7 +117,7 @@ def settle(accounts: Iterable[Account], held: int, cost: int, at: float) -> Sequ
     for account in accounts:
         if at >= account.begins:
             account.reserved -= held
-            account.spent += cost
-            if account.spent >= account.next_at:
+            spent = account.spent = account.spent + cost
+            if spent >= account.next_at:
                 passed = (*passed, account)
     return passed

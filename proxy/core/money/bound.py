@@ -78,9 +78,11 @@ class Rates(NamedTuple):
 
 def asked_of(request: Request, text: Text | None) -> Asked:
     """Of a request that came in. `text`: as `text_of` sees it."""
+    if text is not None:
+        length, output = len(request.raw), text[1]
+        if length <= LONG and (output is None or "max_completion_tokens" not in request.body):
+            return _new(Asked, (length // BYTES_PER_TOKEN, output, 1, True, True, False))
     body = request.body
-    if text is not None and len(request.raw) <= LONG and "max_completion_tokens" not in body:
-        return _new(Asked, (len(request.raw) // BYTES_PER_TOKEN, text.output, 1, True, True, False))
     if not isinstance(request, ChatRequest):
         embeds = isinstance(request, EmbedRequest)
         return Asked(_input(request), speaks=not embeds, nameable=False, unusual=not embeds)
