@@ -101,6 +101,7 @@ class Limiting:
         for _, window in self._limiter.windows():
             if isinstance(window, Fixed):
                 window.moved(epoch, now)
+        self._limiter.changed()
 
     def keep(self) -> Iterator[None]:
         """What windows hold is kept for the next process, in steps."""

@@ -31,6 +31,7 @@ from proxy.engine.shelf import (
     lasts,
     plain_shape,
     shape_of,
+    shape_of_text,
 )
 
 LESSONS = 100
@@ -56,6 +57,18 @@ class Choices(Lessons):
         self._lasting: dict[str, Shelf] = {}
         """What requests share and depends on nothing that is measured, by route."""
         self._told: dict[str, float] = {}
+
+    def settled(self, road: Road, request: Request, text: Text, now: float) -> Ready | None:
+        """What most requests get that are nothing but this text and ask nothing of targets, while all of these are
+        well: nothing is left to be decided with each. `None`: `ready` says what they get."""
+        look = road.look
+        if look is not None and not look.plain(request.body, len(request.raw)):
+            return None
+        shelf = (self._lasting if road.lasts else self._brief).get(road.route.name)
+        if shelf is None or shelf.road is not road or now >= shelf.until or not shelf.clean:
+            return None
+        shaped = shelf.shapes.get(shape_of_text(text))
+        return None if shaped is None else shaped.settled
 
     def ready(
         self, road: Road, request: Request, key: str, health: Mapping[str, Health], now: float, text: Text | None

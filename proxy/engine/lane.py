@@ -124,6 +124,8 @@ class Road:
     """The tokens of a request matter to some strategy or rule."""
     quick: bool = field(init=False)
     """What most requests ask of it is found by a look at them."""
+    settles: bool = field(init=False)
+    """What most requests get is known by their tokens alone."""
     times: bool = field(init=False)
     """The length of an answer matters to some strategy."""
     exact: bool = field(init=False)
@@ -155,6 +157,7 @@ class Road:
             ("remembers", "ucb" in strategies or (policy is not None and bool(policy.sticky))),
             ("weighs", policy is not None and (policy.exact or bool(rules) or not strategies.isdisjoint(WEIGH))),
             ("quick", not rules and (policy is None or not policy.exact)),
+            ("settles", not rules and policy is not None and not policy.exact and not strategies.isdisjoint(WEIGH)),
             ("times", "least_latency" in strategies),
             ("exact", policy is not None and policy.exact),
             ("tokenizers", own),

@@ -74,6 +74,7 @@ class Limiter:
         self._of_key = of_key
         self._closed: MutableMapping[str, Closed] = {} if closed is None else closed
         self._terms = Terms()
+        self._adapts = False
         self._opened: Opened = opened or on_clock() if tally is None else tally.window
         self._holding: Callable[..., Held] = Held if tally is None else partial(Together, tally)
         self._all = Scope("this gateway", NONE)
@@ -95,6 +96,7 @@ class Limiter:
     def adopt(self, terms: Terms) -> None:
         """The limits in force from now on. What is counted stays."""
         self._terms = terms
+        self._adapts = terms.adapts
         self._all.change(terms.all, self._opened)
         named = {**terms.targets, **{f"{name}/": rates for name, rates in terms.backends.items()}}
         before = self._meters
@@ -256,7 +258,7 @@ class Limiter:
 
     def settle(self, exchange: Exchange, number: int, outcome: Outcome) -> None:
         """That attempt has ended."""
-        if self._terms.adapts:
+        if self._adapts:
             self._learn(exchange.road.lanes[outcome.target], outcome, exchange.began)
         held = exchange.held
         if held is not None:
@@ -268,8 +270,7 @@ class Limiter:
                     self.usual += (output - self.usual) * LEARNS
             else:
                 tokens = held.tokens if outcome.maybe_billed else 0
-            held.sent = True
-            held.spent += tokens
+            held.spent = tokens if held.spent is None else held.spent + tokens
             if held.attempts is not None:
                 held.settle(number, tokens)
         if self.waiting.doors:

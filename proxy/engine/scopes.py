@@ -123,13 +123,16 @@ def meter_of(whose: str, rates: Sequence[Rate], opened: Opened = alone, before: 
 class Bounds:
     """What holds for the requests of one key on one route, ready to be taken from without a call for each."""
 
-    __slots__ = ("_told", "placed", "requests", "room", "room_until", "scopes", "tokens")
+    __slots__ = ("_told", "_windows", "due", "placed", "requests", "room", "room_until", "scopes", "tokens")
 
     def __init__(self, scopes: Sequence[Scope] = ()) -> None:
         self.scopes = tuple(scopes)
         self.placed = tuple(scope for scope in scopes if scope.limit is not None)
         """Those that count how many are let in."""
         windows = [window for scope in scopes if scope.meter is not None for window in scope.meter.windows]
+        self._windows = windows
+        self.due = -inf
+        """From then on `turn` is due."""
         self.requests = tuple(window for window in windows if not window.of_tokens)
         self.tokens = tuple(window for window in windows if window.of_tokens)
         told = next((scope.meter for scope in scopes if scope.told), None)
@@ -138,6 +141,13 @@ class Bounds:
         """What is left for the caller by the limits of its key, of each unit by the window that has least."""
         self.room_until = -inf if self._told else inf
         """From then on it is to be looked at anew."""
+
+    def turn(self, now: float) -> None:
+        """What is too old leaves all windows."""
+        for window in self._windows:
+            if now >= window.until:
+                window.turn(now)
+        self.due = min([window.until for window in self._windows], default=inf)
 
     def look(self, now: float) -> tuple[Room, ...]:
         """What is left now; that holds for `TOLD_FOR`."""
@@ -165,10 +175,8 @@ class Held:
     """When: its part of all windows was taken then."""
     attempts: dict[int, tuple[tuple[Meter, ...], float]] | None = None
     """Of which backends' and targets' limits its attempts took their part, and when."""
-    sent = False
-    """Something of it went to an upstream."""
-    spent = 0.0
-    """Tokens that its attempts really took."""
+    spent: float | None = None
+    """Tokens that its attempts really took; `None`: nothing of it went to an upstream."""
     ticket: Ticket[Exchange] | None = None
     """Its place in the queue, while it waits."""
     until = inf
@@ -184,17 +192,15 @@ class Held:
     def attempt(self, now: float) -> bool:
         """It is let in if it fits, and takes its part of all its scopes."""
         bounds, tokens = self.bounds, self.tokens
+        if now >= bounds.due:
+            bounds.turn(now)
         for scope in bounds.placed:
             if scope.busy >= scope.most:
                 return False
         for window in bounds.requests:
-            if now >= window.until:
-                window.turn(now)
             if window.used >= window.limit:
                 return False
         for window in bounds.tokens:
-            if now >= window.until:
-                window.turn(now)
             if window.used + tokens > window.limit:
                 return False
         for scope in bounds.placed:
@@ -258,8 +264,9 @@ class Held:
         bounds, at = self.bounds, self.at
         for scope in bounds.placed:
             scope.busy -= 1
-        if self.sent:
-            by = self.spent - self.tokens
+        spent = self.spent
+        if spent is not None:
+            by = spent - self.tokens
         else:
             by = -self.tokens
             for window in bounds.requests:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from proxy.core.attempt import Usual, usual
 from proxy.core.chat import ChatRequest, EmbedRequest
@@ -26,6 +26,8 @@ MOST_SHAPES = 512
 MOST_READY = 1024
 ENDLESS = 1 << 38
 """Tokens of an answer: beyond them one is as long as another."""
+ABOUT = tuple(about(tokens) for tokens in range(2048))
+"""Of most requests, so that it is not worked out for each."""
 _NOTHING = Facts(0)
 _NO_HEADERS: dict[bytes, bytes] = {}
 
@@ -35,7 +37,8 @@ Plain = int
 """Tokens of input and of the answer, about, of a request that is nothing but a text."""
 
 
-class Ready(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Ready:
     """A choice made ready to be gone by."""
 
     choice: Choice
@@ -81,7 +84,7 @@ class Shaped:
             if len(self._orders) >= MOST_READY:
                 self._orders.clear()
             known = self._orders[order] = _made(choice, road, request)
-        return Ready(choice, *known[1:]) if known.choice != choice else known
+        return Ready(choice, known.road, known.usual) if known.choice != choice else known
 
 
 def _made(choice: Choice, road: Road, request: Request) -> Ready:
@@ -171,15 +174,15 @@ def plain_shape(road: Road, request: Request, text: Text | None) -> Plain | None
     if not (road.weighs or road.times):
         return 0
     if road.weighs:
-        if text is None:
-            return None
-        tokens, output = text
-        cut = tokens.bit_length() - 5  # as `about`
-        if cut > 0:
-            tokens = (tokens + (1 << cut >> 1)) >> cut << cut
-    else:
-        tokens, output = 0, None if LENGTHS.isdisjoint(body) else output_of(body)
-    return tokens << 40 if output is None else tokens << 40 | about(output if output < ENDLESS else ENDLESS)
+        return None if text is None else shape_of_text(text)
+    return shape_of_text((0, None if LENGTHS.isdisjoint(body) else output_of(body)))
+
+
+def shape_of_text(text: Text) -> Plain:
+    """By how long it is, and its answer may be: about."""
+    tokens, output = text
+    near = (ABOUT[tokens] if tokens < len(ABOUT) else about(tokens)) << 40
+    return near if output is None else near | about(output if output < ENDLESS else ENDLESS)
 
 
 def shape_of(road: Road, asked: Asked, rule: int | None) -> Shape:

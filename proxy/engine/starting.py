@@ -128,18 +128,23 @@ class Starting(Sending):
 
     def _start_by_choice(self, route: Route) -> None:
         """By what the request needs and its route says: see `choose`."""
-        engine = self.engine
+        engine, road, request = self.engine, self.road, self.request
         now = self.began if self._called_at is None else self._called_at
-        text = self.text
-        if text is UNSEEN and self.road.weighs:
-            text = self.text = text_of(self.request)
-        choice, road, usual = engine.choices.ready(self.road, self.request, self.key, engine.trouble, now, text)
-        self.choice = choice
-        if road is not self.road:
-            self._whole_road = self.road
-            self.road = road
-            route = road.route
-        self._anyway = choice.plan.anyway
+        text, found = self.text, None
+        if road.weighs:
+            if text is UNSEEN:
+                text = self.text = text_of(request)
+            if road.settles and text is not None and not engine.trouble and not engine.closed and request.wish is None:
+                found = engine.choices.settled(road, request, text, now)
+        if found is None:
+            found = engine.choices.ready(road, request, self.key, engine.trouble, now, text)
+            self._anyway = found.choice.plan.anyway
+        choice = self.choice = found.choice
+        if found.road is not road:
+            self._whole_road = road
+            self.road = found.road
+            route = found.road.route
+        usual = found.usual
         if usual is not None:
             self._usual = usual
             self._state, commands = usual.begun

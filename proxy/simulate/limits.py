@@ -88,8 +88,7 @@ class Limits:
         if usage is not None:
             tokens = float(usage.input + usage.output)
             self._usual += (usage.output - self._usual) * LEARNS
-        held.sent = True
-        held.spent += tokens
+        held.spent = tokens if held.spent is None else held.spent + tokens
         held.settle(number, tokens)
 
     def leave(self, held: Held) -> None:
