@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
-from proxy.core.limiting.values import Room
+from proxy.core.limiting.values import Rooms
 
 
 class FailureKind(Enum):
@@ -201,7 +201,7 @@ class Failure(NamedTuple):
     param: str | None = None
     ours: bool = False
     """The message is Wayline's own and meant for the caller, whatever the kind."""
-    room: tuple[Room, ...] = ()
+    room: Rooms | None = None
     """What is left for the caller by the limits of its key."""
 
     @property

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from proxy.core.failure import Failure
-from proxy.core.limiting.values import Room
+from proxy.core.limiting.values import Rooms
 
 
 class Won(NamedTuple):
@@ -26,7 +26,7 @@ class Won(NamedTuple):
     """Categories that the route's screen found in the request."""
     queued: float = 0.0
     """Seconds that it waited for a place or a limit; 0: it did not."""
-    room: tuple[Room, ...] = ()
+    room: Rooms | None = None
     """Of the limits of the caller's key."""
 
 

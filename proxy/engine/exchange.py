@@ -26,7 +26,7 @@ from proxy.engine.mending import Mending, holds_structure
 from proxy.engine.records import OnRecord
 
 if TYPE_CHECKING:
-    from proxy.core.limiting.values import Room
+    from proxy.core.limiting.values import Rooms
     from proxy.engine.engine import Engine
     from proxy.engine.story import Story
 
@@ -267,7 +267,7 @@ class Exchange(OnRecord):
     def _won(self, attempt: Attempt, *, known: bool) -> Won:
         target = attempt.lane.target
         queued = 0.0
-        room: tuple[Room, ...] = ()
+        room: Rooms | None = None
         if self.held is not None:
             bounds, queued = self.held.bounds, self.held.queued
             room = bounds.room if self.began < bounds.room_until else bounds.look(self.began)

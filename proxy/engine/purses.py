@@ -179,8 +179,9 @@ class Purses:
             self._settle(accounts, amount, paid, at)
             return
         passed = settle(accounts, amount, paid, at)
-        for one in self._passed(passed) if passed else ():
-            self._on_passed(one)
+        if passed:
+            for one in self._passed(passed):
+                self._on_passed(one)
 
     def leave(self, exchange: Exchange) -> None:
         """The exchange is over."""

@@ -13,7 +13,7 @@ from proxy.core.choice.facts import LENGTHS, UNSEEN, Text, facts_of, output_of, 
 from proxy.core.failure import Failure, FailureKind
 from proxy.core.limiting.fair import Ticket
 from proxy.core.limiting.meter import Meter
-from proxy.core.limiting.values import Limits, Rate, Room, in_words
+from proxy.core.limiting.values import Limits, Rate, Room, Rooms, in_words
 from proxy.core.limiting.window import Window, window_of
 from proxy.core.relay import RelayRequest
 
@@ -137,7 +137,7 @@ class Bounds:
         self.tokens = tuple(window for window in windows if window.of_tokens)
         told = next((scope.meter for scope in scopes if scope.told), None)
         self._told: tuple[Window, ...] = () if told is None else told.windows
-        self.room: tuple[Room, ...] = ()
+        self.room: Rooms | None = None
         """What is left for the caller by the limits of its key, of each unit by the window that has least."""
         self.room_until = -inf if self._told else inf
         """From then on it is to be looked at anew."""
@@ -149,16 +149,17 @@ class Bounds:
                 window.turn(now)
         self.due = min([window.until for window in self._windows], default=inf)
 
-    def look(self, now: float) -> tuple[Room, ...]:
+    def look(self, now: float) -> Rooms | None:
         """What is left now; that holds for `TOLD_FOR`."""
-        if self._told:
-            self.room_until = now + TOLD_FOR
+        if not self._told:
+            return None
+        self.room_until = now + TOLD_FOR
         found: dict[str, Room] = {}
         for window in self._told:
             room: Room = _new(Room, window.standing(now))
             if room.unit not in found or room.left < found[room.unit].left:
                 found[room.unit] = room
-        self.room = tuple(found.values())
+        self.room = Rooms(tuple(found.values()))
         return self.room
 
 
@@ -168,26 +169,27 @@ UNBOUND = Bounds()
 class Held:
     """What one exchange holds of limits, or waits for."""
 
-    # Attributes of the class that stand for "not yet" or "not so": an instance sets only what is otherwise.
+    # Attributes of the class that stand for "not yet" or "not so", where few requests read them: Python finds what an
+    # instance has in a quarter of the time.
     inside = False
     """It was let in."""
     at = 0.0
     """When: its part of all windows was taken then."""
-    attempts: dict[int, tuple[tuple[Meter, ...], float]] | None = None
-    """Of which backends' and targets' limits its attempts took their part, and when."""
-    spent: float | None = None
-    """Tokens that its attempts really took; `None`: nothing of it went to an upstream."""
-    ticket: Ticket[Exchange] | None = None
-    """Its place in the queue, while it waits."""
     until = inf
     """It waits no longer than that."""
-    queued = 0.0
-    """Seconds that it has waited."""
 
     def __init__(self, bounds: Bounds = UNBOUND, tokens: float = 0) -> None:
         self.bounds = bounds
         self.tokens = tokens
         """What it may take, by estimate."""
+        self.attempts: dict[int, tuple[tuple[Meter, ...], float]] | None = None
+        """Of which backends' and targets' limits its attempts took their part, and when."""
+        self.spent: float | None = None
+        """Tokens that its attempts really took; `None`: nothing of it went to an upstream."""
+        self.ticket: Ticket[Exchange] | None = None
+        """Its place in the queue, while it waits."""
+        self.queued = 0.0
+        """Seconds that it has waited."""
 
     def attempt(self, now: float) -> bool:
         """It is let in if it fits, and takes its part of all its scopes."""

@@ -34,13 +34,18 @@ class Plans:
         self._append = append
         self._same: dict[int, tuple[object, int, float]] = {}
         """By identity: many requests share a choice, or a plan. As it is held, its identity is not used again."""
+        self._last: tuple[object, int, float] = (None, AS_WRITTEN, -inf)
         self._told: dict[int, float] = {}
         """When each number was told last, in Unix time."""
 
     def number(self, planned: Choice | Plan, now: float) -> int | None:
         """Its number, told already; `None`: there was no room to tell it. `now`: Unix time in seconds."""
+        before, number, until = self._last  # most are the same one again
+        if planned is before and now < until:
+            return number
         known = self._same.get(id(planned))
         if known is not None and now < known[2]:
+            self._last = known
             return known[1]
         text = text_of(planned, time.time() - time.monotonic())
         number = AS_WRITTEN if text is None else int.from_bytes(blake2b(text, digest_size=8).digest()) >> 11

@@ -8,7 +8,7 @@ from math import ceil
 from urllib.parse import quote
 
 from proxy.core.failure import Failure
-from proxy.core.limiting.values import UNITS, Room
+from proxy.core.limiting.values import UNITS, Room, Rooms
 from proxy.engine.caller import Won
 from proxy.wire.errors import from_failure, in_band
 from proxy.wire.reply import Reply
@@ -66,7 +66,7 @@ class Answer:
         tried = b"x-wayline-route: %b\r\nx-wayline-attempts: %d\r\n" % (_clean(self._route), attempts)
         if target:
             tried += b"x-wayline-target: " + _clean(target) + b"\r\n"
-        if failure.room:
+        if failure.room is not None:
             tried += _rooms(failure.room)
         self._reply.whole(status, headers + tried + self._more, body)
 
@@ -86,8 +86,8 @@ class Answer:
             head += b"x-wayline-dropped: %b\r\n" % _clean(", ".join(dropped))
         if queued:
             head += b"x-wayline-queued-ms: %d\r\n" % ceil(queued * 1000)
-        if room:
-            head += _rooms(room)
+        if room is not None:
+            head += room.lines or _rooms(room)
         if screened:
             head += b"x-wayline-screened: %b\r\n" % _clean(screened)
         return head + self._more
@@ -106,20 +106,10 @@ _ROOM = {
 }
 
 
-_TOLD: dict[int, tuple[tuple[Room, ...], bytes]] = {}
-"""By identity, since many answers share what they tell, and hashing that takes longer than all else here."""
-_MOST_TOLD = 256
-
-
-def _rooms(rooms: tuple[Room, ...]) -> bytes:
-    known = _TOLD.get(id(rooms))
-    if known is not None and known[0] is rooms:
-        return known[1]
-    if len(_TOLD) >= _MOST_TOLD:
-        _TOLD.clear()
-    text = b"".join(map(_room, rooms))
-    _TOLD[id(rooms)] = rooms, text
-    return text
+def _rooms(rooms: Rooms) -> bytes:
+    if not rooms.lines:
+        rooms.lines = b"".join(map(_room, rooms.each))
+    return rooms.lines
 
 
 def _room(room: Room) -> bytes:

@@ -62,6 +62,17 @@ class Room(NamedTuple):
     """Seconds until all of it is there again."""
 
 
+class Rooms:
+    """What is left of a caller's limits, by unit, as many answers tell it that come within a moment."""
+
+    __slots__ = ("each", "lines")
+
+    def __init__(self, each: tuple[Room, ...]) -> None:
+        self.each = each
+        self.lines = b""
+        """In the words of whoever tells it, which are put together once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Of one key, route, backend, target, or of all."""
