@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from proxy.app.desk import build
 from proxy.app.limiting import Limiting
 from proxy.config.load import load
 from proxy.config.values import Config
+from proxy.core.limiting.values import NONE
 from proxy.core.limiting.window import Window
 from proxy.engine.engine import Engine
 from proxy.net.flight import Net
@@ -80,3 +82,24 @@ def test_a_wall_clock_that_is_set_moves_the_hours(
     for one in started:
         assert one.said == []
         one.limiting.close()
+
+
+def test_whoever_comes_after_the_clock_was_set_finds_the_hour_that_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, by = time.time, 0.0
+    monkeypatch.setattr(time, "time", lambda: real() + by)
+    one = Started()
+    assert one.engine.admission is not None
+    route = SimpleNamespace(name="chat", limits=NONE, queue=None)
+
+    def comes() -> bool:
+        refused: list[object] = []
+        said: dict[str, Any] = {"key": "", "road": SimpleNamespace(route=route), "began": time.monotonic()}
+        exchange: Any = SimpleNamespace(**said, held=None, refuse=refused.append)
+        assert one.engine.admission is not None
+        return one.engine.admission.admit(exchange) and not refused
+
+    assert [comes() for _ in range(10)] == [True] * 9 + [False]
+    by += 3600
+    one.limiting.look_at_clock()
+    assert comes()
+    one.limiting.close()

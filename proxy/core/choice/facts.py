@@ -32,6 +32,7 @@ APART = frozenset({"modalities", "audio", "service_tier", "cache_control"})
 """Members with which some tokens are charged at prices of their own."""
 _MORE = MATTERS | APART
 """Members of a request that may be more than texts."""
+_TOLD = _MORE | LENGTHS
 _NONE: frozenset[str] = frozenset()
 _EXACT = 32
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
@@ -72,11 +73,13 @@ def text_of(request: Request) -> Text | None:
     """`None`: it is more than that, or came in another API."""
     if type(request) is not ChatRequest or request.native is not None:
         return None
-    body = request.body
-    if not _MORE.isdisjoint(body):
-        return None
+    body, output = request.body, None
+    if not _TOLD.isdisjoint(body):  # asked once of most requests
+        if not _MORE.isdisjoint(body):
+            return None
+        output = output_of(body)
     tokens = of_plain(body.get("messages"))
-    return None if tokens is None else (tokens, None if LENGTHS.isdisjoint(body) else output_of(body))
+    return None if tokens is None else (tokens, output)
 
 
 def rounded(facts: Facts) -> Facts:
