@@ -32,6 +32,7 @@ from proxy.inbound.chunks import completion_in
 
 LARGE = 256 * 1024
 """Bytes of a request from which it is looked through in a thread."""
+_FREE = (None, {"type": "text"})
 MOST_FOUND = 1000
 """Kinds of findings that are counted."""
 _LOG = logging.getLogger("wayline.screen")
@@ -127,15 +128,14 @@ class Attended(Exchange):
 
     def _let_in(self, resources: Iterable[str]) -> None:
         route, caller = self.road.route, self._caller
-        texts = [one for one in resources if one]
-        if texts and self.request.body.get("response_format") is not None:
-            texts = []  # no text can be added to an answer of a given form
+        adds = self.request.body.get("response_format") in _FREE  # no text can be added to an answer of a given form
+        texts = [one for one in resources if one and adds]
         if texts or (route.screen is not None and route.screen.answered):
             self._in_chats_words()
             answered = None if route.screen is None else route.screen.answered
             ask = self._moderation("output", answered).found if answered is not None and answered.asks else None
             caller = self._sieve = Sieve(
-                caller, route.screen, texts, Steps(self._saw_in_answer, self._stop, self.ready, ask)
+                caller, route.screen, texts, Steps(self._saw_in_answer, self._stop, self.ready, ask, adds)
             )
         quality = route.quality
         if quality is not None and not (quality.retry and not self.stream) and random.random() < quality.share:

@@ -52,6 +52,8 @@ class Steps(NamedTuple):
     """More can be taken again."""
     ask: Callable[[list[str]], Awaitable[Findings]] | None
     """What moderations find in these texts; `None`: there is none."""
+    adds: bool = True
+    """Texts may be added to it: it has no given form."""
 
 
 class Sieve:
@@ -126,10 +128,11 @@ class Sieve:
 
     def _weigh(self, findings: Iterable[Finding]) -> Finding | None:
         """Notes what was found. The one by which the answer is withheld."""
-        findings = tuple(findings)
+        steps, findings = self._steps, tuple(findings)
         for finding in findings:
-            self._steps.noted(finding)
-            if finding.resources and finding.resources not in self._resources and finding.action == "flag":
+            steps.noted(finding)
+            new = finding.resources and finding.resources not in self._resources
+            if new and steps.adds and finding.action == "flag":
                 self._resources.append(finding.resources)
         hit = decided(findings)
         self._hit = self._hit or hit

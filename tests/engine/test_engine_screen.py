@@ -152,10 +152,17 @@ def test_resources_are_added_to_a_whole_answer_and_to_a_stream_before_its_end(on
 def test_a_text_is_not_added_to_an_answer_of_a_given_form(on_loop: Story) -> None:
     def story() -> None:
         rule = {"category": "crisis", "terms": ["hopeless"], "resources": "Call 112."}
-        stage = Attentive(screen={"input": [rule]})
-        one = stage.say("All is hopeless", response_format={"type": "json_object"})
-        stage.flights[0].whole(answer("{}"))
-        assert json.loads(one.client.body)["choices"][0]["message"]["content"] == "{}"
+        stage = Attentive(screen={"input": [rule], "output": [rule]})
+        for said in ("{}", '{"all": "hopeless"}'):
+            one = stage.say("All is hopeless", response_format={"type": "json_object"})
+            stage.flights[-1].whole(answer(said))
+            assert json.loads(one.client.body)["choices"][0]["message"]["content"] == said
+            two = stage.say("All is hopeless", stream=True, response_format={"type": "json_object"})
+            stage.flights[-1].stream(word(said), finish(), DONE)
+            assert told(two.client.body) == said
+        free = stage.say("All is hopeless", response_format={"type": "text"})
+        stage.flights[-1].whole(answer("Well."))
+        assert b"Call 112." in free.client.body
 
     on_loop(story)
 

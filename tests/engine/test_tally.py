@@ -108,7 +108,7 @@ def test_of_several_windows_all_are_taken_from_or_none(tallies: list[Tally]) -> 
     for scope in scopes:
         assert scope.meter is not None
         assert [window.left(5.0) for window in scope.meter.windows] == [9, 40]
-    held[0].sent, held[0].spent = True, 10.0
+    held[0].spent = 10.0
     held[0].leave()
     assert held[1].attempt(5.0)
     held[1].leave()
