@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -85,7 +87,8 @@ class Stage:
 def process(command: Sequence[str | Path], url: str, log: Path) -> Iterator[None]:
     """A server, while the block runs."""
     with log.open("wb") as out:
-        child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        # Alone in its group: what is called `node` here starts another process, which has to end with it.
+        child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         until = time.monotonic() + START_WITHIN
         while not _answers(url):
@@ -94,7 +97,8 @@ def process(command: Sequence[str | Path], url: str, log: Path) -> Iterator[None
             time.sleep(0.1)
         yield
     finally:
-        child.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
         child.wait()
 
 
