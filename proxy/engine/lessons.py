@@ -21,9 +21,10 @@ MOST = 10_000
 """Targets, groups and conversations of which something is remembered."""
 WAITING = 64
 """Outcomes that are put aside until somebody wants to know: to count many at once takes a third of the time."""
-CALIBRATES_EVERY, MEASURES = 0.02, 4
-"""Seconds between two looks at how many tokens a target makes of a text, however many requests there are; and of how
-many of each target's answers that came well since then it is kept how long they took: further ones say nothing new."""
+CALIBRATES_EVERY, MEASURES, USUAL = 0.02, 4, 16
+"""Seconds between two looks at how many tokens a target makes of a text, however many requests there are; of how many
+of each target's answers that came well since then it is kept how long they took: further ones say nothing new; and the
+targets for which that holds: where more than these serve, the time is longer in proportion."""
 UCB = Ucb()
 _SERVED, _CANCELLED = Ended.SERVED, Ended.CANCELLED  # reading a member off its class costs 0.13 us in Python 3.11
 _UNTRIED = Trials()
@@ -146,7 +147,7 @@ class Lessons:
     def _calibrate(self, request: Request, outcome: Outcome, lane: Lane, now: float) -> None:
         """How many tokens the target's model makes of the characters of a plain text: as it reports, or as its own
         tokenizer counts."""
-        self._calibrates = now + CALIBRATES_EVERY
+        self._calibrates = now + CALIBRATES_EVERY * max(1.0, len(self._steady) / USUAL)
         self._steady = dict.fromkeys(self._steady, MEASURES)
         usage = outcome.usage
         if usage is None or outcome.how is not How.FRESH:

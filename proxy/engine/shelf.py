@@ -23,7 +23,9 @@ FRESH_FOR, USUAL = 0.1, 40
 longer to look at, longer in proportion. A failure, a first measure, a target that gets into trouble, out of it or to a
 limit are known at once."""
 MOST_SHAPES = 512
-MOST_READY = 1024
+MOST_READY, FEW = 1024, 8
+"""Choices that are kept ready; and targets of which the next moment's choice may well have the same order, where lot
+decides who comes first."""
 ENDLESS = 1 << 38
 """Tokens of an answer: beyond them one is as long as another."""
 ABOUT = tuple(about(tokens) for tokens in range(2048))
@@ -76,7 +78,8 @@ class Shaped:
 
     def _made(self, choice: Choice, road: Road, request: Request) -> Ready:
         plan, left_out, behind, strategy, rule = choice[:5]
-        if left_out or behind or plan.skipped or plan.anyway or choice.turns or choice.trouble:
+        by_lot = len(plan.targets) > FEW and not self.shortlist.settled
+        if by_lot or left_out or behind or plan.skipped or plan.anyway or choice.turns or choice.trouble:
             return _made(choice, road, request)
         order = (type(request), strategy, rule, *[target.name for target in plan.targets])
         known = self._orders.get(order)

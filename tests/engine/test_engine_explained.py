@@ -180,6 +180,26 @@ def test_a_failure_is_known_to_the_very_next_request() -> None:
     asyncio.run(story())
 
 
+def test_of_many_targets_each_that_is_drawn_is_measured() -> None:
+    async def story() -> None:
+        named = [f"{'abc'[place % 3]}/m{place}" for place in range(26)]
+        stage = Stage([{"target": name} for name in named], strategy="least_latency")
+        drawn: Counter[str] = Counter()
+        for _ in range(1000):
+            choice = stage.ask(stream=False).exchange.choice
+            assert choice is not None
+            names = [one.name for one in choice.plan.targets]
+            assert sorted(names) == sorted(named)
+            stage.flights.pop().whole()
+            assert stage.books.outcomes.pop().target == names[0]
+            drawn[names[0]] += 1
+        measured = stage.engine.choices.measured
+        assert len(drawn) > 13 and drawn.keys() == measured.keys()
+        assert all(one.whole is not None for one in measured.values())
+
+    asyncio.run(story())
+
+
 def test_ucb_learns_from_live_traffic_though_requests_share_what_is_known() -> None:
     async def story() -> None:
         stage = Stage("abc", strategy="ucb", max_attempts=1)

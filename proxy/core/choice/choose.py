@@ -72,6 +72,8 @@ class Shortlist:
         "_behind",
         "_made",
         "_names",
+        "_one_each",
+        "_ordered",
         "_policy",
         "_ranked",
         "_settled",
@@ -100,6 +102,11 @@ class Shortlist:
         seen = ranker.seen
         self._stays = [name for name in self._names if not seen.of(name).failing(seen.now)] if policy.sticky else []
         self._made: dict[Hashable, Choice] = {}
+        again = behind or spent or policy.prefer_other_backend
+        entries = self._ranked.entries
+        self._one_each = not again and len(entries) == len(self._names) == sum(len(one.targets) for one in entries)
+        """Its entries are the targets, one each, and their order is the one in which they are tried."""
+        self._ordered: tuple[Target, ...] | None = None
 
     def choice(self, draw: Draw, turns: Mapping[Ring, Turn], last: str = "") -> Choice:
         """For one request: the same one as long as the same target comes first. `turns`, `last`: as in `Seen`."""
@@ -122,6 +129,8 @@ class Shortlist:
     def _choice(self, key: int | str | Turn, turn: Turn | None) -> Choice:
         ranked, settled = self._ranked, self._settled
         turns = settled.turns
+        if isinstance(key, int) and self._one_each:
+            return settled._replace(plan=settled.plan._replace(targets=self._from(key)))
         if turn is not None:
             order = ranked.turned(turn)
             turns = {**turns, turn.ring: turn.next}
@@ -138,6 +147,13 @@ class Shortlist:
             order = _other_backends(order, self._names, self._tier)
         targets = tuple([self._names[name] for name in order])
         return settled._replace(plan=settled.plan._replace(targets=targets), turns=turns)
+
+    def _from(self, first: int) -> tuple[Target, ...]:
+        """All targets, that of this entry first."""
+        ordered = self._ordered
+        if ordered is None:
+            ordered = self._ordered = tuple([self._names[name] for name in self._ranked.order()])
+        return (ordered[first], *ordered[:first], *ordered[first + 1 :]) if first else ordered
 
     def _tier(self, name: str) -> tuple[bool, bool]:
         return name in self._spent, name in self._behind

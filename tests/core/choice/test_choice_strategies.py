@@ -160,6 +160,18 @@ def test_the_slowest_of_many_is_never_drawn_first() -> None:
     assert firsts["t4/m"] == 0 and firsts["t0/m"] > firsts["t1/m"] > firsts["t2/m"]
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.permutations([f"t{place}/m" for place in range(6)]), st.integers(2, 6), st.randoms(use_true_random=False))
+def test_after_the_one_that_is_drawn_the_others_follow_from_the_best_on(
+    best: list[str], count: int, dice: random.Random
+) -> None:
+    best = best[:count]
+    measured = {name: Measured(first=1.0 + place) for place, name in enumerate(best)}
+    which = route(*(target(name) for name in sorted(best)), strategy="least_latency")
+    first, *others = names(chosen(which, seen=Seen(measured=measured), draw=dice.random))
+    assert others == [name for name in best if name != first]
+
+
 def test_a_target_that_failed_gets_another_chance() -> None:
     state = measure(Measured(first=0.1), outcome(Ended.FAILED, failure=FailureKind.RESET), 100.0)
     assert state.failing(105.0) and not state.failing(111.0)
