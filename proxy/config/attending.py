@@ -47,7 +47,7 @@ def screen_of(own: Plain, above: Plain) -> Screen:
     )
     numbers = {**above, **own}
     hold, delay, wait = numbers.get("hold", HOLD), numbers.get("delay", DELAY), numbers.get("wait", WAIT)
-    return Screen(asked, answered, hold, delay, wait)
+    return Screen(asked, answered, hold, delay, wait, frozenset(numbers.get("also", ())))
 
 
 def _rule(plain: Plain) -> Rule:
@@ -86,16 +86,33 @@ def problems(top: Found) -> Iterator[Problem]:
     routes, backends = top.get("routes"), top.get("backends")
     names: tuple[str, ...] = tuple(routes.value) if routes else ()
     known = _Known(names, tuple(backends.value) if backends else ())
-    yield from _screen(top.get("screen"), "screen", known, "")
+    above = top.get("screen")
+    yield from _screen(above, "screen", known, "")
+    own = [route.get("screen") for route in (routes.value if routes else {}).values() if route is not None]
+    if above is not None and not any(map(_asks, (above, *own))):
+        yield from _idle(above, "screen")
     for name, route in (routes.value if routes else {}).items():
         if route is None:
             continue
         screen = route.get("screen")
         if screen is not None and isinstance(screen.value, dict):
             yield from _screen(screen, f"routes.{name}.screen", known, name)
+            if not _asks(screen) and not _asks(above):
+                yield from _idle(screen, f"routes.{name}.screen")
         quality = route.get("quality")
         if quality is not None:
             yield from _quality(quality, f"routes.{name}.quality", names)
+
+
+def _asks(screen: Found | None) -> bool:
+    """It may look at what is asked."""
+    return screen is not None and isinstance(screen.value, dict) and bool(screen.value.get("input"))
+
+
+def _idle(screen: Found, path: str) -> Iterator[Problem]:
+    also = screen.get("also")
+    if also is not None:
+        yield Problem(also.mark, f"{path}.also", "is not used: there is no `input`")
 
 
 def _quality(quality: Found, path: str, names: tuple[str, ...]) -> Iterator[Problem]:

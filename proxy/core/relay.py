@@ -55,6 +55,8 @@ class RelayRequest(NamedTuple):
     span: tuple[int, int] | None = None
     wish: Wish | None = None
     """Targets that do not meet its conditions are left out; the others are tried in the route's order."""
+    prompt: str = ""
+    """Of a form that has one."""
 
 
 class Relayed(NamedTuple):

@@ -75,14 +75,24 @@ class Engine(Healths):
     ) -> Exchange:
         """A new exchange; `start` sets it on its way."""
         route = road.route
-        if (route.screen is not None or route.quality is not None) and isinstance(request, ChatRequest):
-            from proxy.engine.attending import Attended  # most processes never need it
+        if route.screen is not None or route.quality is not None:
+            if isinstance(request, ChatRequest):
+                from proxy.engine.attending import Attended  # most processes never need it
 
-            return Attended(self, road, request, caller, request_id, key)
+                return Attended(self, road, request, caller, request_id, key)
+            if route.screen is not None and route.screen.looks_at(request):
+                from proxy.engine.screening import Screened
+
+                return Screened(self, road, request, caller, request_id, key)
         return Exchange(self, road, request, caller, request_id, key)
 
     def relay(self, road: Road, request: RelayRequest, caller: Caller, request_id: str, key: str) -> Exchange:
         """The same for a request that is handed on as it is."""
+        screen = road.route.screen
+        if screen is not None and screen.looks_at(request):
+            from proxy.engine.screening import ScreenedRelay
+
+            return ScreenedRelay(self, road, request, caller, request_id, key)
         return RelayExchange(self, road, request, caller, request_id, key)
 
     def enter(self, exchange: Exchange) -> None:

@@ -12,9 +12,8 @@ from typing import NamedTuple
 MAX_PARTS = 256
 MAX_HEAD = 8 * 1024
 """Bytes of one part's header lines."""
-MAX_VALUE = 1024
-"""Bytes of a field that is read here."""
-READ = frozenset({"model", "stream"})
+MAX_VALUES = {"model": 1024, "stream": 1024, "prompt": 256 * 1024}
+"""Bytes of the fields that are read here."""
 
 _TYPE = re.compile(
     r'multipart/form-data\s*;\s*(?:charset=[A-Za-z0-9_-]+\s*;\s*)?boundary=(?:"([^"\\\r\n]{1,70})"|([^\s";]{1,70}))\s*;?\s*',
@@ -40,7 +39,7 @@ class Form(NamedTuple):
     """What is read of a form."""
 
     fields: dict[str, str]
-    """Of `READ` those that are there."""
+    """Those that are read, where they are there."""
     span: tuple[int, int]
     """Where the model's name stands in the body; empty where there is none."""
     content_type: str
@@ -66,7 +65,7 @@ def read_form(body: bytes, content_type: str) -> Form:
         if delimiter[2:] in head:
             raise BadForm("A boundary stands among the header lines of a part of the form.")
         name, is_file = _named(head)
-        if name in READ:
+        if name in MAX_VALUES:
             if name in fields or is_file:
                 raise BadForm(f"'{name}' must stand in the form once, as a plain field.", name)
             fields[name] = _text(name, body[begin:end])
@@ -153,13 +152,13 @@ def _disposition(value: str) -> tuple[str, bool]:
     if text[at:].strip(" \t;") or "name" not in params:
         raise BadForm("A part of the form has no name, or one that cannot be read.")
     name = params["name"]
-    if "\\" in name and re.sub(r"\\(.)", r"\1", name) in READ:
+    if "\\" in name and re.sub(r"\\(.)", r"\1", name) in MAX_VALUES:
         raise BadForm("A part of the form has a name that is written oddly.")
     return name, "filename" in params or "filename*" in params
 
 
 def _text(name: str, value: bytes) -> str:
-    if len(value) > MAX_VALUE:
+    if len(value) > MAX_VALUES[name]:
         raise BadForm(f"'{name}' is too long.", name)
     try:
         return value.decode("utf-8")

@@ -42,7 +42,8 @@ def _form_request(relay: Relay, raw: bytes, content_type: str) -> RelayRequest |
     if not model:
         return _no_model(model)
     stream = relay.flows or form.fields.get("stream", "").lower() in ("true", "1")
-    return RelayRequest(relay, raw, {}, model, stream, form.content_type, form.span)
+    prompt = form.fields.get("prompt", "")
+    return RelayRequest(relay, raw, {}, model, stream, form.content_type, form.span, prompt=prompt)
 
 
 def _no_model(model: object) -> BadBody:

@@ -51,6 +51,32 @@ def test_the_rules_of_the_top_hold_for_every_route_before_its_own_unless_it_want
     assert config.routes["care"].screen is None
 
 
+def test_other_endpoints_are_looked_at_where_the_route_or_else_the_top_says_so() -> None:
+    top = "screen: {input: [{category: first, terms: [a]}], also: [embeddings, images]}"
+    for said, also in (("", {"embeddings", "images"}), ("screen: {also: [speech]}", {"speech"})):
+        screen = good(said, top).routes["chat"].screen
+        assert screen is not None and screen.also == also
+    screen = good("screen: {input: [{category: first, terms: [a]}]}").routes["chat"].screen
+    assert screen is not None and not screen.also
+
+
+@pytest.mark.parametrize(
+    ("route", "top", "told"),
+    [
+        ("screen: {also: [speech]}", "", "4:67: routes.chat.screen.also: is not used: there is no `input`"),
+        ("", "screen: {also: [speech]}", "6:16: screen.also: is not used: there is no `input`"),
+        (
+            "screen: {also: [chat]}",
+            "",
+            'found "chat", expected one of embeddings, rerank, speech, images, audio',
+        ),
+    ],
+)
+def test_endpoints_that_nothing_looks_at_or_that_are_none_are_named(route: str, top: str, told: str) -> None:
+    found = read(route, top)
+    assert isinstance(found, Problems) and told in str(found), str(found)
+
+
 @pytest.mark.parametrize(
     ("said", "action"),
     [

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from proxy.core.chat import ChatRequest, Native
 from proxy.core.failure import FailureKind
 from proxy.core.outcome import Ended
-from proxy.engine.attending import LARGE
+from proxy.engine.screening import LARGE
 from proxy.inbound.completions import Completions
 from tests.engine.attentive import Attentive, moderated, reasons, told
 from tests.engine.stage import DONE, Client, answer, finish, until, word

@@ -50,21 +50,32 @@ routes:
     targets: [up/refuses, up/plain]
     quality: {{retry_low_quality: true, min_quality: 80%}}
   moderation: {{targets: [up/omni]}}
+  also:
+    targets: [up/plain]
+    screen: {{also: [embeddings, rerank, speech, images, audio]}}
 """
 GOOD = "The sky is blue because air scatters blue light more than red light."
 GRIM = ["It is ", "a grim ", "world."]
 BAD = ["Take ", "a ", "pi", "pe", " bo", "mb", " and", " then"]
 REFUSED = "I'm sorry, but I can't help with that."
 ASKED = "Why is the sky blue?"
+VECTORS = {
+    "object": "list",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+    "model": "plain",
+    "usage": {"prompt_tokens": 1, "total_tokens": 1},
+}
 
 
 def play(request: Request, n: int) -> Behaviour:
     """By the model: `bad` and `grim` say what they should not, `refuses` says no, `guard` flags what is grim, all
-    others answer well."""
+    others answer well. Vectors are always the same."""
     if request.json["model"] == "guard":
         flagged = "grim" in request.json["input"]
         result = {"flagged": flagged, "categories": {"grim": flagged}, "category_scores": {"grim": float(flagged)}}
         return plain(dumps({"id": "modr-1", "model": "guard", "results": [result]}))
+    if request.path.endswith("/embeddings"):
+        return plain(dumps(VECTORS))
     words = {"bad": BAD, "grim": GRIM, "refuses": [REFUSED]}.get(request.json["model"], [GOOD])
     return stream_ok(words) if request.json.get("stream") else chat_ok("".join(words))
 
@@ -131,6 +142,29 @@ def test_every_way_in_is_screened(screened: Screened, sdk: OpenAI) -> None:
     claude = Anthropic(base_url=base, api_key=KEYS["ann"], max_retries=0)
     with claude, pytest.raises(anthropic.BadRequestError, match="refused by the screen"):
         claude.messages.create(model="chat", max_tokens=9, messages=said("a pipe bomb, please"))
+
+
+def test_other_endpoints_are_screened_where_the_route_says_so(screened: Screened, sdk: OpenAI) -> None:
+    before = len(screened.there.up.requests)
+    with pytest.raises(openai.BadRequestError, match="screen of this route \\(weapons\\)") as raised:
+        sdk.embeddings.create(model="also", input=["bread", "a pipe bomb"])
+    assert (raised.value.code, raised.value.param) == ("content_filter", "input")
+    with pytest.raises(openai.BadRequestError, match="screen"):
+        sdk.images.generate(model="also", prompt="a pipe bomb")
+    with pytest.raises(openai.BadRequestError, match="screen") as edited:
+        sdk.images.edit(model="also", image=("a.png", b"\x89PNG"), prompt="with a pipe bomb")
+    assert edited.value.param == "prompt"
+    with pytest.raises(openai.BadRequestError, match="screen"):
+        sdk.audio.transcriptions.create(model="also", file=("a.wav", b"RIFF"), prompt="of a pipe bomb")
+    with pytest.raises(openai.BadRequestError, match="screen"):
+        sdk.audio.speech.create(model="also", voice="alloy", input="Take a pipe bomb")
+    status, told = screened.post("/rerank", {"model": "also", "query": "bread", "documents": ["a pipe bomb"]})
+    assert (status, told["error"]["code"], told["error"]["param"]) == (400, "content_filter", "documents")
+    assert len(screened.there.up.requests) == before
+    flagged = sdk.embeddings.with_raw_response.create(model="also", input="hopeless")
+    assert flagged.headers["x-wayline-screened"] == "crisis" and flagged.parse().data[0].embedding
+    sdk.embeddings.create(model="chat", input="a pipe bomb")
+    assert len(screened.there.up.requests) == before + 2, "the route `chat` looks at chats only"
 
 
 def test_a_stream_ends_as_a_filter_ends_it(sdk: OpenAI) -> None:

@@ -41,6 +41,16 @@ def test_a_form_without_a_model_says_so_by_its_fields() -> None:
     assert "model" not in read_form(form(FILE), TYPE).fields
 
 
+def test_a_prompt_is_read_too_since_a_screen_may_look_at_it() -> None:
+    said = "Make it “blue”\r\nand large".encode()
+    assert read_form(form(part("prompt", said), MODEL), TYPE).fields["prompt"] == said.decode()
+    assert "prompt" not in read_form(form(MODEL, FILE), TYPE).fields
+    for one in (part("prompt", b"x" * (256 * 1024 + 1)), part("prompt", b"\xff"), part("prompt", b"a") * 2):
+        with pytest.raises(BadForm, match="'prompt'") as raised:
+            read_form(form(MODEL, one), TYPE)
+        assert raised.value.param == "prompt"
+
+
 def test_whether_a_stream_is_asked_for_is_read_too() -> None:
     assert read_form(form(MODEL, part("stream", b"true")), TYPE).fields["stream"] == "true"
 

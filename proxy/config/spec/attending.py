@@ -6,7 +6,7 @@ from proxy.config.spec.numbers import Dollars, Duration, Share, Whole
 from proxy.config.spec.scalars import Choice, Flag, Off, Text
 from proxy.config.spec.shapes import Either, Key, ListOf, Table
 from proxy.core.quality.policy import Feedback, Quality
-from proxy.core.screen.rule import ACTIONS, DELAY, HOLD, SEVERITIES, WAIT
+from proxy.core.screen.rule import ACTIONS, ALSO, DELAY, HOLD, SEVERITIES, WAIT
 
 _Q = Quality()
 _F = Feedback()
@@ -64,6 +64,11 @@ SCREEN = Table(
     (
         Key("input", ListOf("input", RULE), "What is looked for in messages of users and tools."),
         Key("output", ListOf("output", RULE), "What is looked for in answers."),
+        Key(
+            "also",
+            ListOf("also", Choice(ALSO)),
+            "Other endpoints whose requests `input` looks at, too; of `images` and `audio` the prompt.",
+        ),
         Key(
             "hold",
             Whole(1, 4096),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from proxy.core.relay import Request
 from proxy.core.screen.patterns import Pattern, compiled
 from proxy.core.screen.patterns import found as found_by_pattern
 from proxy.core.screen.rule import DELAY, HOLD, WAIT, Finding, Rule
 from proxy.core.screen.terms import Term, Terms, term_of
+from proxy.core.screen.texts import endpoint
 
 
 class Side:
@@ -76,9 +78,15 @@ class Screen:
     """Seconds that anything is held back for terms and patterns, at most."""
     wait: float = WAIT
     """Seconds that a moderation may take."""
+    also: frozenset[str] = frozenset()
+    """Endpoints besides chats of which `input` looks at what is asked: of `rule.ALSO`."""
     asked: Side = field(init=False, compare=False, repr=False)
     answered: Side = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "asked", Side(self.input))
         object.__setattr__(self, "answered", Side(self.output))
+
+    def looks_at(self, request: Request) -> bool:
+        """What is asked in such a request, which is no chat, is looked at."""
+        return endpoint(request) in self.also

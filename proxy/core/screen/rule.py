@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 SEVERITIES = ("low", "medium", "high")
 ACTIONS = ("refuse", "flag")
+ALSO = ("embeddings", "rerank", "speech", "images", "audio")
+"""Endpoints besides chats of which a screen can look at what is asked."""
 HOLD = 64
 DELAY = 0.2
 WAIT = 10.0

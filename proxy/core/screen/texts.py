@@ -1,15 +1,23 @@
-"""Where the words stand in requests, answers and chunks, in the terms of chat completions."""
+"""Where the words stand in requests, answers and chunks; of chats in the terms of chat completions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from proxy.core.chat import ChatRequest
+from proxy.core.chat import ChatRequest, EmbedRequest
+from proxy.core.relay import Request
 
 SCREENED = frozenset({"user", "tool", "function"})
 """Roles whose messages come from outside. What the application itself says is not screened, nor is what was answered
 before: both may speak of a thing in order to prevent it."""
+_ENDPOINTS = {
+    **{"rerank": "rerank", "speech": "speech", "images": "images", "image_edits": "images"},
+    **{"transcriptions": "audio", "translations": "audio"},
+}
+_GIVEN = ("input", "prompt", "negative_prompt", "instructions", "query", "documents")
+"""Members of their bodies in which texts stand."""
+_MEDIA = frozenset({"image", "image_url", "audio", "input_audio", "video", "file", "data", "url", "b64_json"})
 _SAID = ("content", "refusal", "reasoning_content", "reasoning")
 
 Key = tuple[int, str]
@@ -29,27 +37,68 @@ def asked(body: Mapping[str, Any], roles: frozenset[str] = SCREENED) -> Iterator
                 yield "\n".join(texts)
 
 
-def asked_by(request: ChatRequest) -> Iterator[str]:
+def asked_by(request: Request) -> Iterator[str]:
     """All texts that come from outside, in whatever API."""
+    if not isinstance(request, ChatRequest):
+        yield from _given(request)
+        return
     yield from asked(request.body)
     suffix = None if request.native is None else request.native.body.get("suffix")
     if isinstance(suffix, str) and suffix:
         yield suffix
 
 
-def unreadable(request: ChatRequest) -> bool:
+def _given(request: Request) -> Iterator[str]:
+    for name in _GIVEN:
+        yield from _within(request.body.get(name))
+    if not isinstance(request, ChatRequest | EmbedRequest) and request.prompt:
+        yield request.prompt
+
+
+def _within(value: object) -> Iterator[str]:
+    """All texts in it, but for pictures and the like in words' clothing."""
+    if isinstance(value, str):
+        if value:
+            yield value
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            if name not in _MEDIA:
+                yield from _within(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _within(part)
+
+
+def unreadable(request: Request) -> bool:
     """It is asked in token ids, in which no text can be found."""
-    native = request.native
-    prompt = None if native is None or native.api != "completions" else native.body.get("prompt")
-    return isinstance(prompt, list) and bool(prompt) and not isinstance(prompt[0], str)
+    if isinstance(request, ChatRequest):
+        native = request.native
+        given = None if native is None or native.api != "completions" else native.body.get("prompt")
+        return isinstance(given, list) and bool(given) and not isinstance(given[0], str)
+    return isinstance(request, EmbedRequest) and _has_ids(request.body.get("input"))
 
 
-_PARAMS = {"responses": "input", "completions": "prompt"}
+def _has_ids(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(one, int) or _has_ids(one) for one in value)
 
 
-def where(request: ChatRequest) -> str:
+_PARAMS = {"responses": "input", "completions": "prompt", "rerank": "documents"}
+
+
+def where(request: Request) -> str:
     """What a caller calls that in which the texts stand."""
-    return "messages" if request.native is None else _PARAMS.get(request.native.api, "messages")
+    if isinstance(request, ChatRequest):
+        return "messages" if request.native is None else _PARAMS.get(request.native.api, "messages")
+    if isinstance(request, EmbedRequest):
+        return "input"
+    return _PARAMS.get(request.relay.name, "input" if "input" in request.body else "prompt")
+
+
+def endpoint(request: Request) -> str:
+    """Its word in `rule.ALSO`; empty: it has none."""
+    if isinstance(request, EmbedRequest):
+        return "embeddings"
+    return "" if isinstance(request, ChatRequest) else _ENDPOINTS.get(request.relay.name, "")
 
 
 def answered(choices: object) -> Iterator[str]:
