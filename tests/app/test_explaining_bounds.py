@@ -36,6 +36,7 @@ from proxy.wire.body import chat_request
 from proxy.wire.errors import from_failure
 from proxy.wire.wishes import with_wish
 from tests.engine.stage import Books, Client, Flight, Network
+from tests.examples import many
 from tests.upstream_answers import completion, dumps
 from tests.upstream_steps import Tokens
 
@@ -160,7 +161,7 @@ asked = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 @given(
     st.permutations("abc"),
     st.sampled_from(["", "b"]),
@@ -342,7 +343,7 @@ come = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 @given(
     st.fixed_dictionaries({}, optional={"key": limits, "route": limits, "all": limits}),
     st.fixed_dictionaries({"a": outward, "b": outward}),

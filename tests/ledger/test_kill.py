@@ -75,6 +75,7 @@ def _check(database: Path, acknowledged: list[str]) -> None:
             assert json.loads(plans[numbers[name]]) == {"targets": [name]}, "what a row speaks of is there too"
 
 
+@pytest.mark.slow
 def test_kill_9_again_and_again(database: Path) -> None:
     """Each start brings in what the one before left; two servers at a time die at different moments."""
     acknowledged: list[str] = []

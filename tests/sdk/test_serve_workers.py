@@ -78,6 +78,7 @@ def test_both_answer_and_either_tells_of_both(pair_of_workers: Stage) -> None:
     assert [(line["requests"], line["input"]) for line in lines] == [(asked, 7 * asked)]
 
 
+@pytest.mark.slow
 def test_another_takes_the_place_of_one_that_dies_and_what_that_one_counted_stays(pair_of_workers: Stage) -> None:
     stage = pair_of_workers
     route = stage.pair(chat_ok(), chat_ok())

@@ -163,6 +163,7 @@ def judge(record: Record, config: Config, *, share: float, cost: float) -> None:
         assert all(each.draft.lost <= today.lost + 0.01 * today.requests for each in found)
 
 
+@pytest.mark.slow
 def test_four_minutes_of_traffic_come_out_about_as_they_were(tmp_path: Path, compressed: None) -> None:
     judge(*on_record(tmp_path, 4.0, ("order", "weighted", "cheapest")), share=0.04, cost=0.06)
 
