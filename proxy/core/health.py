@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from math import inf
 from typing import NamedTuple
 
 from proxy.core.failure import VERDICTS, FailureKind
@@ -47,7 +48,7 @@ class Health(NamedTuple):
     """Times are seconds on the engine's monotonic clock."""
 
     in_a_row: int = 0
-    """Failures since the last success."""
+    """Failures since the last success, of attempts that were sent after it was."""
     since: float = 0.0
     """Start of the current half of the window."""
     good: int = 0
@@ -66,11 +67,13 @@ class Health(NamedTuple):
     """The failure that opened the circuit or began the cooldown."""
     foretold: bool = False
     """The cooldown is our own guess, by what the upstream says of its limits: it refused nothing yet."""
+    served_sent: float = -inf
+    """When the latest of those attempts was sent that it has served."""
 
 
 WELL = Health()
 _SERVED = Ended.SERVED  # reading a member off its class costs 0.13 us in Python 3.11
-_UNTROUBLED = WELL[6:]
+_UNTROUBLED = WELL[6:-1]
 _new = tuple.__new__  # a third of what the class's own `__new__` costs, which is a Python function
 
 
@@ -105,7 +108,8 @@ def on_outcome(
 ) -> Health:
     """The value after an attempt's end.
 
-    `sent`: when that attempt was sent: what was sent before the circuit opened says nothing about it any more.
+    `sent`: when that attempt was sent: what was sent before the circuit opened says nothing about it any more, and a
+    failure that comes late (a timeout does) is none in a row where what was sent after it was served.
     `retry_after`: seconds the upstream asked for. `jitter`: in [0, 1), spreads the opening.
     """
     stale = bool(health.opened) and sent < health.opened_at
@@ -122,7 +126,7 @@ def on_outcome(
         return health
     if not verdict.counts:
         return health._replace(probing=False) if health.probing else health
-    return _failed(health, failure, now, jitter)
+    return _failed(health, failure, sent, now, jitter)
 
 
 def cooled(health: Health, cause: FailureKind, until: float, now: float, *, foretold: bool = False) -> Health:
@@ -140,17 +144,20 @@ def _succeeded(health: Health, sent: float, now: float) -> Health:
     if cools:
         return health._replace(opened=0, probing=False, in_a_row=0) if health.opened else health
     if health.opened:
-        return Health(since=now, good=1)
+        return Health(since=now, good=1, served_sent=sent)
     since, good, bad, good_before, bad_before = health[1:6]
     if now - since >= WINDOW / 2:
         since, good, bad, good_before, bad_before = _rolled(health, now)
-    return _new(Health, (0, since, good + 1, bad, good_before, bad_before, *_UNTROUBLED))
+    latest = health.served_sent
+    if sent > latest:
+        latest = sent
+    return _new(Health, (0, since, good + 1, bad, good_before, bad_before, *_UNTROUBLED, latest))
 
 
-def _failed(health: Health, failure: FailureKind, now: float, jitter: float) -> Health:
+def _failed(health: Health, failure: FailureKind, sent: float, now: float, jitter: float) -> Health:
     since, good, bad, good_before, bad_before = _rolled(health, now)
     bad += 1
-    in_a_row = health.in_a_row + 1
+    in_a_row = health.in_a_row + (sent >= health.served_sent)
     total_bad = bad + bad_before
     total = total_bad + good + good_before
     trips = in_a_row >= OPEN_AFTER or (total >= WINDOW_MIN and 2 * total_bad >= total)

@@ -36,6 +36,23 @@ def test_five_failures_in_a_row_open_the_circuit() -> None:
     assert h.standing(state, NOW) is h.Standing.OPEN
 
 
+def test_late_failures_are_none_in_a_row_where_what_was_sent_after_them_was_served() -> None:
+    """Of a hundred streams some stall; by the time that is known, a pause may have come in which nothing else ends."""
+    state = h.WELL
+    for n in range(100):
+        state = served(state, NOW + 1, sent=NOW + n / 100)
+    for n in range(2 * h.OPEN_AFTER):
+        state = failed(state, NOW + 4, FailureKind.IDLE_TIMEOUT, sent=NOW + n / 100)
+    assert h.standing(state, NOW + 4) is h.Standing.WELL and state.in_a_row == 0
+    state = served(h.WELL, NOW + 1, sent=NOW)
+    state = served(state, NOW + 2, sent=NOW - 60)
+    for n in range(h.OPEN_AFTER):
+        assert h.standing(state, NOW + 3) is h.Standing.WELL
+        assert state.in_a_row == n
+        state = failed(state, NOW + 3, FailureKind.IDLE_TIMEOUT, sent=NOW)
+    assert h.standing(state, NOW + 3) is h.Standing.OPEN
+
+
 def test_every_kind_that_the_table_counts_opens_it_and_no_other_does() -> None:
     for kind, verdict in VERDICTS.items():
         state = opened(kind)
